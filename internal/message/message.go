@@ -77,3 +77,11 @@ var (
 	// ErrSkipped: an earlier push of the same call to the same key failed, so this one was not tried.
 	ErrSkipped = errors.New("skipped")
 )
+
+// What a subscriber can be refused with.
+var (
+	// ErrUnknownKey: tokens are required and none was ever registered for the key.
+	ErrUnknownKey = errors.New("unknown key")
+	// ErrToken: the token is empty, wrong, expired or revoked.
+	ErrToken = errors.New("token refused")
+)
