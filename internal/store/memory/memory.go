@@ -1,0 +1,262 @@
+// Package memory is a store without a disk: for tests, and for nodes whose messages need not
+// outlive the process.
+//
+// It promises all that store/storetest asks for but durability. Entry.IdemKey is ignored: a
+// repeated push is stored again.
+package memory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+)
+
+const (
+	remember   = 30 * 24 * time.Hour // what is known of a key outlives its newest message by this
+	sweepEvery = time.Minute
+)
+
+// Config of a Store; the zero value works.
+type Config struct {
+	MaxStoredPerKey int              // messages kept of a key; expired ones go first, then the oldest; 0: no limit
+	Now             func() time.Time // nil: time.Now
+}
+
+// Store implements channel.Store, channel.Tokens and channel.Limits.
+type Store struct {
+	cfg     Config
+	created int64 // mid
+
+	mu     sync.Mutex // guards all below
+	closed bool
+	swept  time.Time
+	keys   map[string]*record
+	tokens map[string]map[[32]byte]token
+	limits map[string]int64 // by node
+}
+
+// record is what is kept of a key.
+type record struct {
+	messages []message.Message // by mid
+	last     int64
+	added    int64
+	since    int64
+}
+
+var errClosed = fmt.Errorf("%w: memory store is closed", channel.ErrUnavailable)
+
+// New returns an empty store.
+func New(cfg Config) *Store {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	now := cfg.Now()
+	return &Store{
+		cfg: cfg, created: message.MidAt(now), swept: now,
+		keys: map[string]*record{}, tokens: map[string]map[[32]byte]token{}, limits: map[string]int64{},
+	}
+}
+
+// Append implements channel.Store. It never fails with channel.ErrUnknown.
+func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
+	results := make([]error, len(entries))
+	if err := s.lock(ctx); err != nil {
+		for i := range results {
+			results[i] = err
+		}
+		return results
+	}
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.sweep(now)
+	for i := range entries {
+		results[i] = s.append(&entries[i], now)
+	}
+	return results
+}
+
+func (s *Store) append(e *channel.Entry, now time.Time) error {
+	r := s.keys[e.Key]
+	if r == nil {
+		r = &record{since: s.since(now)}
+	}
+	if e.Prev != r.last || e.Mid <= r.last {
+		return fmt.Errorf("append %d after %d to %q, whose last is %d: %w", e.Mid, e.Prev, e.Key, r.last, channel.ErrOrder)
+	}
+	s.keys[e.Key] = r
+	r.messages = append(r.messages, e.Message)
+	r.last = e.Mid
+	r.added++
+	if n := s.cfg.MaxStoredPerKey; n > 0 && len(r.messages) > n {
+		r.dropExpired(now)
+		r.dropOldest(n)
+	}
+	return nil
+}
+
+// Range implements channel.Store.
+func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var found []message.Message
+	bytes := 0
+	for _, m := range s.between(key, from, to, reverse) {
+		bytes += len(m.Payload)
+		if limit > 0 && len(found) == limit || maxBytes > 0 && bytes > maxBytes && len(found) > 0 {
+			break
+		}
+		m.Payload = slices.Clone(m.Payload)
+		found = append(found, m)
+	}
+	return found, nil
+}
+
+// between returns the living messages of key from one mid to another; the slice is the caller's.
+func (s *Store) between(key string, from, to int64, reverse bool) []message.Message {
+	r := s.keys[key]
+	if r == nil {
+		return nil
+	}
+	now := s.cfg.Now()
+	var found []message.Message
+	for _, m := range r.messages {
+		if m.Mid >= from && m.Mid <= to && m.Expires.After(now) {
+			found = append(found, m)
+		}
+	}
+	if reverse {
+		slices.Reverse(found)
+	}
+	return found
+}
+
+// Info implements channel.Store.
+func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
+	if err := s.lock(ctx); err != nil {
+		return channel.Info{}, err
+	}
+	defer s.mu.Unlock()
+	r := s.keys[key]
+	if r == nil {
+		return channel.Info{Since: s.since(s.cfg.Now())}, nil
+	}
+	info := channel.Info{Last: r.last, Length: len(r.messages), Added: r.added, Since: r.since}
+	if len(r.messages) > 0 {
+		info.First = r.messages[0].Mid
+	}
+	return info, nil
+}
+
+// Delete implements channel.Store.
+func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, error) {
+	return s.remove(ctx, key, func(r *record) {
+		r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool {
+			return len(mids) == 0 || slices.Contains(mids, m.Mid)
+		})
+	})
+}
+
+// Trim implements channel.Store.
+func (s *Store) Trim(ctx context.Context, key string, keep int, minMid int64) (int, error) {
+	return s.remove(ctx, key, func(r *record) {
+		r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return m.Mid < minMid })
+		if keep >= 0 {
+			r.dropOldest(keep)
+		}
+	})
+}
+
+// remove calls f with the record of key after dropping what is expired, and returns how many
+// messages f removed.
+func (s *Store) remove(ctx context.Context, key string, f func(*record)) (int, error) {
+	if err := s.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	r := s.keys[key]
+	if r == nil {
+		return 0, nil
+	}
+	r.dropExpired(s.cfg.Now())
+	before := len(r.messages)
+	f(r)
+	return before - len(r.messages), nil
+}
+
+// Keys implements channel.Store. The order is that of the bytes of the keys.
+func (s *Store) Keys(ctx context.Context, cursor string, limit int) (keys []string, next string, err error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, "", err
+	}
+	defer s.mu.Unlock()
+	for key := range s.keys {
+		if key > cursor {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, cmp.Compare[string])
+	if len(keys) > limit {
+		keys = keys[:limit]
+		next = keys[limit-1]
+	}
+	return keys, next, nil
+}
+
+// Close implements channel.Store: everything is forgotten.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.keys, s.tokens, s.limits = nil, nil, nil
+	return nil
+}
+
+// lock locks s for a call, unless the call is too late.
+func (s *Store) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return errors.Join(channel.ErrUnavailable, err)
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errClosed
+	}
+	return nil
+}
+
+// since is what Info.Since is for a key without a record.
+func (s *Store) since(now time.Time) int64 {
+	return max(s.created, message.MidAt(now.Add(-remember)))
+}
+
+// sweep forgets, once in a while, what is expired and what has been remembered for long enough.
+func (s *Store) sweep(now time.Time) {
+	if now.Sub(s.swept) < sweepEvery {
+		return
+	}
+	s.swept = now
+	horizon := message.MidAt(now.Add(-remember))
+	maps.DeleteFunc(s.keys, func(_ string, r *record) bool {
+		r.dropExpired(now)
+		return len(r.messages) == 0 && r.last < horizon
+	})
+	s.sweepTokens(now)
+}
+
+func (r *record) dropExpired(now time.Time) {
+	r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return !m.Expires.After(now) })
+}
+
+func (r *record) dropOldest(keep int) {
+	r.messages = slices.Delete(r.messages, 0, max(0, len(r.messages)-keep))
+}
