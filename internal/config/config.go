@@ -1,0 +1,71 @@
+// Package config is every setting of a node: one struct, from which the flags, the variables, the
+// lines of the file, the check of their values, the example file and the printed configuration
+// all come.
+//
+//	defaults < file (TOML) < environment (GOPUSH_…) < flags
+//
+// A setting some_name is the flag --some-name, the variable GOPUSH_SOME_NAME and the line
+// some_name = … of the file. The package knows nothing of what the settings do.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+)
+
+// Config holds every setting. Its tags say all that is known of one:
+//
+//	default   its value when nobody gives one
+//	help      what it does, its unit, what the zero value means
+//	oneof     the words it may be
+//	min, max  its range, both included
+//	group     where it stands in --help and in the example file
+//	reload    "yes": SIGHUP applies it to a running node; "tls": only certificates may change
+type Config struct {
+	// Who may connect, and how. docs/design.md, "Listeners".
+	Public       []Address `group:"listen" default:"127.0.0.1:6969" reload:"tls" help:"Where devices and browsers connect: HOST:PORT, or HOST:PORT?tls_cert=FILE&tls_key=FILE for TLS; may be given several times."`
+	Admin        []Address `group:"listen" default:"127.0.0.1:6970" reload:"tls" help:"Where backends push and manage keys; beyond loopback it needs api_keys."`
+	Ops          []Address `group:"listen" default:"127.0.0.1:6971" reload:"tls" help:"Where operators look: /readyz, /metrics, /stat, /debug/pprof; beyond loopback it needs api_keys."`
+	Engine       string    `group:"listen" default:"auto" oneof:"auto,epoll,net" help:"What carries connections: epoll (Linux), net (any system), auto (the best there is)."`
+	Loops        int       `group:"listen" default:"0" min:"0" max:"1024" help:"Event loops; 0: half of the cores, at least one."`
+	Node         string    `group:"listen" placeholder:"NAME" help:"Name of this node; empty: the name of the host."`
+	AdvertiseTCP []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses."`
+	AdvertiseWS  []string  `group:"listen" name:"advertise-ws" placeholder:"HOST:PORT" help:"What /1/server/get tells WebSocket clients to connect to; none: the public addresses."`
+
+	// Who may do what.
+	Auth              string         `group:"access" default:"none" oneof:"none,token" help:"What a subscriber must show: none, or a token registered for its key."`
+	APIKeys           []APIKey       `group:"access" name:"api-keys" reload:"yes" placeholder:"NAME:SECRET" help:"Keys of backends and operators, as NAME:SECRET; may be given several times."`
+	APIKeysFile       string         `group:"access" name:"api-keys-file" reload:"yes" placeholder:"FILE" help:"File with more API keys, one NAME:SECRET a line; # begins a comment."`
+	PublicWithoutAuth bool           `group:"access" help:"Says that a public listener beyond loopback with auth = none is meant: then anyone who reaches it may subscribe to any key."`
+	LegacyHistory     string         `group:"access" default:"token" oneof:"token,open" help:"With auth = token: whether /1/msg/get needs the token too (token), or not (open)."`
+	AllowedHosts      []string       `group:"access" placeholder:"HOST" help:"Host names, besides localhost and IP addresses, under which a loopback admin or ops listener may be asked."`
+	AllowedOrigins    []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may connect, as https://example.com; none: any origin on public, no foreign one on admin and ops."`
+	TrustedNetworks   []netip.Prefix `group:"access" placeholder:"CIDR" help:"Networks from which the legacy admin paths need no API key, as 10.0.0.0/8."`
+
+	// Where messages are kept.
+	Data          string   `group:"store" default:"./gopush-data" help:"Directory of the embedded store; made if absent."`
+	Store         string   `group:"store" default:"pebble" oneof:"pebble,memory" help:"Where messages for absent devices are kept: pebble (on disk, survives kill -9), memory (lost at exit)."`
+	CacheBytes    Bytes    `group:"store" default:"16MiB" min:"0" max:"1TiB" help:"Memory for blocks read from the embedded store."`
+	MinFreeBytes  Bytes    `group:"store" default:"256MiB" min:"0" max:"1PiB" help:"Free disk space below which stored pushes are refused; 0: never."`
+	DefaultExpire Duration `group:"store" default:"7d" min:"1s" max:"36500d" reload:"yes" help:"How long a message is kept when its push does not say."`
+
+	// What one peer may cost. docs/design.md, "Limits by default".
+	MaxMessageBytes      Bytes    `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`
+	MaxKeyBytes          Bytes    `group:"limits" default:"255" min:"1" max:"255" reload:"yes" help:"Longest key."`
+	MaxArguments         int      `group:"limits" default:"1024" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a RESP command; legacy commands have 6 at most."`
+	MaxCommandBytes      Bytes    `group:"limits" default:"0" min:"0" max:"1GiB" reload:"yes" help:"Largest RESP command; 0: max_message_bytes + 64 KiB on admin, 64 KiB on public."`
+	MaxHeadBytes         Bytes    `group:"limits" default:"8KiB" min:"256" max:"1MiB" reload:"yes" help:"Largest head of an HTTP request."`
+	FirstPacketTimeout   Duration `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`
+	MaxPendingBytes      Bytes    `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
+	MaxPendingMessages   int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
+	MaxStoredPerKey      int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
+	MaxSubscribersPerKey int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
+	MaxConnections       int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
+	MinHeartbeat         Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
+	StoreTimeout         Duration `group:"limits" default:"2s" min:"1ms" max:"1h" reload:"yes" help:"Time for the store to make a push durable."`
+
+	// How the process behaves.
+	LogLevel        slog.Level `group:"process" default:"info" reload:"yes" help:"Least level that is logged: debug, info, warn or error."`
+	LogFormat       string     `group:"process" default:"text" oneof:"text,json" help:"How log lines look: text or json."`
+	ShutdownTimeout Duration   `group:"process" default:"10s" min:"0s" max:"1h" help:"Time for queues to empty after SIGTERM; then connections are cut."`
+}
