@@ -1,0 +1,162 @@
+// Package channel is the heart of a node: who subscribes to which key, which message of a
+// key comes after which, and when a push is done.
+//
+//	Publish ─> bucket ─> channel ── live only ──────────────────────┐
+//	                        │                                       ├─> release in mid order ─> Sink.Post
+//	                        └─ stored: wait ─> appender ─> Store ───┘
+//	Subscribe ─> bucket ─> channel: from this mid on, everything is posted
+//
+// It promises: messages of a key are released in mid order; a stored push is answered after
+// its commit; whoever subscribes is posted every message above the barrier it was given; a
+// channel that nobody subscribes to and that has nothing under way costs nothing. It knows
+// no sockets and no wire: subscribers are a number each that a Sink understands.
+package channel
+
+import "gopush/internal/message"
+
+// SinkID numbers the sinks of a hub, in the order they were attached.
+type SinkID uint16
+
+// maxSinks is how many sinks a hub can have: they are remembered in a 64-bit set.
+const maxSinks = 64
+
+// Sink is where released messages go: an event loop with connections in it.
+type Sink interface {
+	// Post queues a released message for the subscribers of ch that the sink knows as ref. It is
+	// called with the channel locked, in mid order for each channel: it must not block and not
+	// call back. ch tells whether ref still means the same.
+	Post(ch *Channel, ref uint32, m *message.Message)
+	// Kick queues the closing of those subscribers of ch, all or only the ones opened with
+	// a token of tags, and later sends how many there were to closed, which has room. Called as Post is.
+	Kick(ch *Channel, ref uint32, tags []uint64, closed chan<- int)
+	// Flush lets go what was posted. It is called without locks after one or more Posts.
+	Flush()
+	// Admit returns when the queue of posted messages has room. It is how a publisher waits.
+	Admit()
+}
+
+// Channel is the server's object for one key, while somebody subscribes to it or something
+// of it is under way. Its fields are guarded by the lock of its bucket; a Sink holds on to
+// it only as a name.
+type Channel struct {
+	key  string
+	next *Channel // the next one in the bucket with the same hash
+
+	released int64 // mid of the last released message, or a mid that was not below it
+	stored   int64 // mid of the last stored message; valid once loaded
+	extra    *extra
+
+	slot        // the first sink's subscribers; count 0: none
+	state state // bits
+}
+
+type state uint8
+
+const (
+	loaded    state = 1 << iota // stored is known
+	scheduled                   // an appender has it or will have it
+	doubtful                    // the store may hold what was not released: look before the next append
+)
+
+// slot is what a channel knows of one sink's subscribers.
+type slot struct {
+	count uint32 // how many
+	ref   uint32 // what the sink calls them
+	sink  SinkID
+}
+
+// extra is what few channels need at a time.
+type extra struct {
+	slots []slot     // of all sinks but the first
+	queue []*pending // pushes that wait for an appender, in order
+}
+
+// Key returns the key of c, which never changes.
+func (c *Channel) Key() string { return c.key }
+
+// more returns c's extra, made if need be.
+func (c *Channel) more() *extra {
+	if c.extra == nil {
+		c.extra = new(extra)
+	}
+	return c.extra
+}
+
+// idle tells whether nothing of c is under way, so that a live-only message may be released at once.
+func (c *Channel) idle() bool {
+	return c.state&scheduled == 0 && (c.extra == nil || len(c.extra.queue) == 0)
+}
+
+// unused tells whether c can be forgotten.
+func (c *Channel) unused() bool { return c.subscribers() == 0 && c.idle() }
+
+func (c *Channel) subscribers() int {
+	n := int(c.count)
+	if c.extra != nil {
+		for i := range c.extra.slots {
+			n += int(c.extra.slots[i].count)
+		}
+	}
+	return n
+}
+
+// find returns the slot of sink, or nil.
+func (c *Channel) find(sink SinkID) *slot {
+	if c.count > 0 && c.sink == sink {
+		return &c.slot
+	}
+	if c.extra != nil {
+		for i := range c.extra.slots {
+			if c.extra.slots[i].sink == sink {
+				return &c.extra.slots[i]
+			}
+		}
+	}
+	return nil
+}
+
+// join counts one more subscriber of sink and returns what the sink calls them: spare if they
+// are its first here.
+func (c *Channel) join(sink SinkID, spare uint32) (ref uint32) {
+	s := c.find(sink)
+	switch {
+	case s != nil:
+	case c.count == 0:
+		c.slot = slot{ref: spare, sink: sink}
+		s = &c.slot
+	default:
+		x := c.more()
+		x.slots = append(x.slots, slot{ref: spare, sink: sink})
+		s = &x.slots[len(x.slots)-1]
+	}
+	s.count++
+	return s.ref
+}
+
+// leave counts one subscriber of sink less.
+func (c *Channel) leave(sink SinkID) {
+	s := c.find(sink)
+	if s == nil {
+		panic("channel: leave without join")
+	}
+	if s.count--; s.count > 0 || s == &c.slot {
+		return
+	}
+	x := c.extra
+	*s = x.slots[len(x.slots)-1]
+	if x.slots = x.slots[:len(x.slots)-1]; len(x.slots) == 0 && len(x.queue) == 0 {
+		c.extra = nil
+	}
+}
+
+// each calls f for every sink with subscribers.
+func (c *Channel) each(f func(slot)) {
+	if c.count > 0 {
+		f(c.slot)
+	}
+	if c.extra != nil {
+		for _, s := range c.extra.slots {
+			f(s)
+		}
+	}
+}

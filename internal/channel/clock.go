@@ -1,0 +1,109 @@
+package channel
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"gopush/internal/message"
+)
+
+// How far ahead of the clock the mid limit is written, and how close to it the clock may
+// come before it is renewed (docs/design.md, "Mids survive crashes and clocks").
+const (
+	limitAhead = 10 * time.Second
+	limitRenew = 5 * time.Second
+	limitRetry = time.Second
+)
+
+// clock mints mids. It mints none above a limit that the store has first been told, so that
+// after a crash, with whatever clock, no mid that a client holds is passed again.
+type clock struct {
+	now   func() time.Time
+	node  string
+	store Limits // nil: nothing outlives the process
+
+	floor int64         // no mid is minted at or below; set at start, never changed
+	limit atomic.Int64  // no mid is minted above
+	renew chan struct{} // room for one: the limit should move
+	log   *slog.Logger
+}
+
+// newClock reads the limits that were written and writes the first of its own.
+func newClock(ctx context.Context, cfg Config) (*clock, error) {
+	k := &clock{now: cfg.Now, node: cfg.Node, renew: make(chan struct{}, 1), log: cfg.Log}
+	limits, ok := cfg.Store.(Limits)
+	if !ok {
+		k.limit.Store(math.MaxInt64)
+		return k, nil
+	}
+	k.store = limits
+	var err error
+	if k.floor, err = limits.MidLimit(ctx); err != nil {
+		return nil, err
+	}
+	return k, k.advance(ctx)
+}
+
+// advance makes a new limit durable, then allows mids up to it.
+func (k *clock) advance(ctx context.Context) error {
+	limit := max(message.MidAt(k.now()), k.floor, k.limit.Load()-midsOf(limitAhead)) + midsOf(limitAhead)
+	if err := k.store.SetMidLimit(ctx, k.node, limit); err != nil {
+		return err
+	}
+	k.limit.Store(limit)
+	return nil
+}
+
+// midsOf returns how many ticks of a mid make d.
+func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))) }
+
+// next mints the mid after last, or returns false: so many messages came since the limit
+// could last be moved that there is no mid left below it.
+//
+// When the clock is past the limit (the renewal is late, the store fails, the clock leapt)
+// mids fall behind the clock instead of passing the limit: they are an order, not a time.
+func (k *clock) next(last int64) (mid int64, ok bool) {
+	last = max(last, k.floor)
+	limit := k.limit.Load()
+	mid = message.NextMid(k.now(), last)
+	if mid > limit-midsOf(limitRenew) {
+		select {
+		case k.renew <- struct{}{}:
+		default:
+		}
+	}
+	if mid > limit {
+		mid = message.NextMid(message.MidTime(limit).Add(-limitRetry), last)
+	}
+	return mid, mid <= limit
+}
+
+// run renews the limit whenever a mint came close to it.
+func (k *clock) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.renew:
+		}
+		if message.MidAt(k.now()) <= k.limit.Load()-midsOf(limitRenew) {
+			continue
+		}
+		if err := k.advance(ctx); err != nil && ctx.Err() == nil {
+			k.log.Warn("mid limit not renewed: message ids fall behind the clock until the store works", "err", err)
+			sleep(ctx, limitRetry)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,177 @@
+package channel
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"gopush/internal/message"
+)
+
+// pending is a push under way.
+type pending struct {
+	push    message.Push
+	receipt message.Receipt // guarded by the bucket's lock until done
+	after   *pending        // the push before it of the same call to the same key; nil: none
+	since   time.Time       // when it came
+	mid     int64           // given when its append is built; 0 before
+	fenced  int             // appends of it that met ErrOrder
+	call    *sync.WaitGroup // counts down when the receipt is there
+}
+
+// Publish pushes and returns a receipt for each, in order, when all are durable (those that
+// are to be stored) and posted. Pushes of one call to one key are released in their order,
+// and after one failed the later ones of that key are skipped. It takes at most about twice
+// store_timeout; ctx does not shorten that: a push under way has an outcome, which is told.
+func (h *Hub) Publish(ctx context.Context, pushes []message.Push) []message.Receipt {
+	for _, s := range h.sinks {
+		s.Admit()
+	}
+	var call sync.WaitGroup
+	all := make([]pending, len(pushes))
+	touched := h.startAll(all, pushes, &call)
+	h.flush(touched)
+	call.Wait()
+	receipts := make([]message.Receipt, len(all))
+	for i := range all {
+		receipts[i] = all[i].receipt
+		h.count(&receipts[i])
+	}
+	return receipts
+}
+
+func (h *Hub) startAll(all []pending, pushes []message.Push, call *sync.WaitGroup) (touched sinkSet) {
+	var before map[string]*pending
+	if len(pushes) > 1 {
+		before = make(map[string]*pending, len(pushes))
+	}
+	for i := range pushes {
+		p := &all[i]
+		*p = pending{push: pushes[i], after: before[pushes[i].Key], call: call}
+		touched |= h.start(p)
+		if before != nil {
+			before[p.push.Key] = p
+		}
+	}
+	return touched
+}
+
+// start releases p or hands it to an appender.
+func (h *Hub) start(p *pending) (touched sinkSet) {
+	p.call.Add(1)
+	if err := h.check(&p.push); err != nil {
+		p.fail(err)
+		return 0
+	}
+	hash := h.hash(p.push.Key)
+	b := h.bucketOf(hash)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.skipped() {
+		return 0
+	}
+	if p.push.Expire > 0 {
+		c := b.open(hash, p.push.Key)
+		h.enqueue(c, p)
+		b.forget(hash, c)
+		return 0
+	}
+	c := b.find(hash, p.push.Key)
+	switch {
+	case c == nil:
+		p.done(h.mintUnseen(b), false, 0)
+	case c.idle() && c.state&loaded != 0:
+		touched = h.releaseLive(b, c, p)
+	default:
+		h.enqueue(c, p)
+	}
+	return touched
+}
+
+func (h *Hub) check(p *message.Push) error {
+	if err := message.CheckKey(p.Key, h.cfg.MaxKeyBytes); err != nil {
+		return err
+	}
+	if most := h.maxBytes.Load(); int64(len(p.Payload)) > most {
+		return fmt.Errorf("%w: %d bytes, max_message_bytes is %d", message.ErrTooLarge, len(p.Payload), most)
+	}
+	return nil
+}
+
+// enqueue has p wait for an appender. The bucket is locked.
+func (h *Hub) enqueue(c *Channel, p *pending) {
+	if c.state&scheduled == 0 {
+		if !h.appenders.put(c) {
+			p.fail(fmt.Errorf("%w: the node is stopping", ErrUnavailable))
+			return
+		}
+		c.state |= scheduled
+	}
+	p.since = h.clock.now()
+	x := c.more()
+	x.queue = append(x.queue, p)
+}
+
+// mintUnseen returns the mid of a live-only message that nobody here subscribes to.
+// The bucket is locked.
+func (h *Hub) mintUnseen(b *bucket) int64 {
+	if mid, ok := h.clock.next(b.last); ok {
+		b.last = mid
+	}
+	return b.last
+}
+
+// releaseLive releases a live-only message. The bucket is locked.
+func (h *Hub) releaseLive(b *bucket, c *Channel, p *pending) (touched sinkSet) {
+	if p.skipped() {
+		return 0
+	}
+	if p.mid == 0 {
+		var ok bool
+		if p.mid, ok = h.clock.next(max(c.released, b.last)); !ok {
+			p.fail(fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable))
+			return 0
+		}
+	}
+	m := &message.Message{Mid: p.mid, Prev: c.stored, GID: p.push.GID, Form: p.push.Form, Payload: p.push.Payload}
+	touched = h.release(c, m)
+	p.done(m.Mid, false, c.subscribers())
+	return touched
+}
+
+// release posts m to all sinks with subscribers. The bucket is locked.
+func (h *Hub) release(c *Channel, m *message.Message) (touched sinkSet) {
+	if m.Stored() {
+		c.stored = max(c.stored, m.Mid)
+	}
+	if m.Mid <= c.released {
+		h.Stats.Late.Add(1)
+		return 0
+	}
+	c.released = m.Mid
+	c.each(func(s slot) {
+		h.sinks[s.sink].Post(c, s.ref, m)
+		touched.add(s.sink)
+	})
+	return touched
+}
+
+// skipped tells whether an earlier push of the same call and key failed; p has then, too.
+func (p *pending) skipped() bool {
+	if p.after == nil || p.after.receipt.Err == nil {
+		return false
+	}
+	p.fail(message.ErrSkipped)
+	return true
+}
+
+func (p *pending) fail(err error) {
+	p.receipt.Err = err
+	p.call.Done()
+}
+
+func (p *pending) done(mid int64, stored bool, subscribers int) {
+	p.receipt = message.Receipt{Mid: mid, Stored: stored, Subscribers: subscribers}
+	p.call.Done()
+}

@@ -1,0 +1,94 @@
+package channel
+
+import (
+	"context"
+	"math"
+
+	"gopush/internal/message"
+)
+
+// pageBytes is how many bytes of payload are read from the store at a time for one reader.
+const pageBytes = 64 << 10
+
+// Page is a piece of what a resuming subscriber missed.
+type Page struct {
+	Messages []message.Message // oldest first
+	Last     bool              // all that was stored when the page was read is on it or on one before
+	Gap      bool              // messages after the position asked for are gone
+	From     int64             // with Gap: the first mid that can still be had, else the key's last mid
+}
+
+// Resume reads the stored messages of key after mid, a page of them. Whoever subscribed
+// before and reads on from the last message of each page until one is Last has, with
+// what was posted meanwhile, seen everything: docs/design.md, "Subscribe with resume".
+// first tells that mid is what the device came with, so that it may be older than any record.
+func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Page, error) {
+	info, err := h.cfg.Store.Info(ctx, key)
+	if err != nil {
+		return Page{}, err
+	}
+	found, err := h.cfg.Store.Range(ctx, key, mid+1, math.MaxInt64, false, 0, pageBytes)
+	if err != nil {
+		return Page{}, err
+	}
+	p := Page{Messages: found, Last: len(found) == 0 || found[len(found)-1].Mid >= info.Last, From: info.Last}
+	if len(found) > 0 {
+		p.From = found[0].Mid
+	} else {
+		p.Gap = info.Last > mid
+	}
+	if first {
+		h.Stats.Resumes.Add(1)
+		err = h.findGap(ctx, key, mid, info, &p)
+	}
+	if p.Gap {
+		h.Stats.Gaps.Add(1)
+	}
+	return p, err
+}
+
+// findGap completes the first page: has anything after mid gone, at either end? (What is gone
+// in the middle shows in the messages' prev.)
+func (h *Hub) findGap(ctx context.Context, key string, mid int64, info Info, p *Page) error {
+	switch {
+	case mid > 0 && mid < info.Since:
+		p.Gap = true
+	case len(p.Messages) > 0 && p.Messages[0].Prev > mid:
+		p.Gap = true
+	case !p.Last:
+		newest, err := h.cfg.Store.Range(ctx, key, mid+1, math.MaxInt64, true, 1, 0)
+		if err != nil {
+			return err
+		}
+		p.Gap = len(newest) == 0 || newest[0].Mid < info.Last
+	}
+	return nil
+}
+
+// Range returns stored, unexpired messages of key, as Store.Range does.
+func (h *Hub) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+	return h.cfg.Store.Range(ctx, key, from, to, reverse, limit, maxBytes)
+}
+
+// Delete removes stored messages of key, as Store.Delete does: all when no mid is given.
+func (h *Hub) Delete(ctx context.Context, key string, mids ...int64) (int, error) {
+	return h.cfg.Store.Delete(ctx, key, mids...)
+}
+
+// Subscribers returns how many connections are subscribed to key.
+func (h *Hub) Subscribers(key string) int {
+	hash := h.hash(key)
+	b := h.bucketOf(hash)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.find(hash, key); c != nil {
+		return c.subscribers()
+	}
+	return 0
+}
+
+// Info returns what is known of key.
+func (h *Hub) Info(ctx context.Context, key string) (message.KeyInfo, error) {
+	info, err := h.cfg.Store.Info(ctx, key)
+	return message.KeyInfo{Subscribers: h.Subscribers(key), Last: info.Last, Stored: info.Length}, err
+}
