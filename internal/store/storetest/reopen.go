@@ -1,0 +1,63 @@
+package storetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+)
+
+// RunReopen tests that what a store had when it was closed is there when it is opened again.
+func RunReopen(t *testing.T, open Open) {
+	t.Run("reopen", func(t *testing.T) {
+		t.Parallel()
+		reopen(t, open)
+	})
+}
+
+func reopen(t *testing.T, open Open) {
+	f := start(t, open, 5)
+	f.mustAppend(f.chain("k", 0, 6, time.Hour)...)
+	f.mustAppend(f.entry("short", 0, -1, time.Minute))
+	f.mustAppend(f.entry("gone", 0, -1, time.Hour))
+	n, err := f.s.Delete(f.ctx, "gone")
+	f.wantCount("Delete", n, err, 1)
+	f.put("k", 1, time.Hour)
+	f.put("k", 2, time.Hour)
+	if err := f.s.SetMidLimit(f.ctx, "a", mid(100)); err != nil {
+		t.Fatalf("SetMidLimit: %v", err)
+	}
+	n, err = f.s.DeleteTokens(f.ctx, "k", hash(2))
+	f.wantCount("DeleteTokens", n, err, 1)
+	before := f.info("k")
+
+	for range 2 {
+		if err := f.s.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+		f.clock.step(time.Minute)
+		f.s = open(t, f.cfg)
+		f.wantMids("after reopening Range", f.all("k"), 2, 3, 4, 5, 6)
+		f.wantMids("after reopening Range of what expired", f.all("short"))
+		if got := f.info("k"); got != before {
+			t.Errorf("after reopening Info = %+v, want %+v", got, before)
+		}
+		if got := f.info("gone").Last; got != mid(0) {
+			t.Errorf("after reopening Last of a key whose messages were deleted = %d, want %d", got, mid(0))
+		}
+		if got, want := f.info("unknown"), (channel.Info{Since: message.MidAt(t0)}); got != want {
+			t.Errorf("after reopening Info of an unknown key = %+v, want %+v", got, want)
+		}
+		if got, want := f.keys(2), []string{"gone", "k", "short"}; !slices.Equal(got, want) {
+			t.Errorf("after reopening Keys = %q, want %q", got, want)
+		}
+		f.wantTokens("k", map[byte]time.Duration{1: time.Hour})
+		f.wantLimit(mid(100))
+	}
+	got := f.s.Append(f.ctx, []channel.Entry{f.entry("k", 7, 5, time.Hour)})
+	f.wantErrors(got, channel.ErrOrder)
+	f.mustAppend(f.entry("k", 7, 6, time.Hour))
+	f.wantMids("after reopening and an append Range", f.all("k"), 3, 4, 5, 6, 7)
+}
