@@ -1,0 +1,34 @@
+// Package wire has the legacy dialects: what subscribers of gopush-cluster send and see, over
+// RESP and over WebSocket. They are pure functions between bytes and values.
+//
+//	["sub" "k" "30" …] ── ParseSub ──┐
+//	/sub?key=k&…  ── ParseSubQuery ──┴─> Sub
+//	Message ── Encoder.Frame, once per Variant ──> bytes, shared by every connection of the Variant
+//
+// It promises that a frame depends on the message and the variant alone. It does no I/O and
+// knows neither connections nor channels. The rules are those of docs/design.md, "legacy RESP"
+// and "legacy WebSocket".
+package wire
+
+// The texts of the protocol. After all but the first the connection is closed.
+const (
+	TextHeartbeat = "+h\r\n" // subscribed, and the answer to each heartbeat
+	TextParam     = "-p\r\n" // a bad parameter or an unknown command
+	TextToken     = "-a\r\n" // the token is refused
+	TextChannel   = "-c\r\n" // the key is unknown, or has no room for another subscriber
+	TextNode      = "-n\r\n" // the key belongs to another node
+)
+
+// Variant is one way in which a message looks on the wire. All connections of a variant share
+// its frames.
+type Variant uint8
+
+// The bits of a Variant; without any it is RESP for a client that gave a VERSION.
+const (
+	WebSocket Variant = 1 << iota // one text frame each, without RESP around it
+	Old                           // msg is always a JSON string
+	Prev                          // prev follows gid
+	Deflate                       // permessage-deflate was agreed on; without WebSocket it means nothing
+
+	NumVariants = 1 << iota // how many there are, for arrays by Variant
+)
