@@ -1,0 +1,4 @@
+package client
+
+// FullJitter lets tests pass in the randomness.
+var FullJitter = fullJitter

@@ -1,0 +1,49 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// Codes of an Error that a caller may decide on. There are more; Message says what to do.
+const (
+	CodeTooLarge    = "too_large"   // the payload is larger than the server takes
+	CodeSkipped     = "skipped"     // an earlier message of the same key and call failed; this one was not tried
+	CodeUnavailable = "unavailable" // the store cannot take it now; nothing was stored; try again later
+	CodeUnknown     = "unknown"     // the store did not answer in time; the message may or may not be there
+)
+
+// Error is what a server refuses a push with.
+type Error struct {
+	Status  int    // of the HTTP answer; 0 for one message of a batch
+	Code    string // one word, see the constants; empty when something else than gopush answered
+	Message string // what is wrong and what to do, for people
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Code == "":
+		return fmt.Sprintf("HTTP status %d: %s", e.Status, e.Message)
+	case e.Message == "":
+		return e.Code
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Unknown tells that the message may or may not have been taken.
+func (e *Error) Unknown() bool {
+	return e.Code == CodeUnknown || e.Code == "" && e.Status >= http.StatusInternalServerError
+}
+
+// newError reads the answer to a call that was refused.
+func newError(status int, answer []byte) *Error {
+	var body struct {
+		Error Error `json:"error"`
+	}
+	if err := json.Unmarshal(answer, &body); err != nil || body.Error.Code == "" {
+		return &Error{Status: status, Message: fmt.Sprintf("%.200q", answer)}
+	}
+	body.Error.Status = status
+	return &body.Error
+}
