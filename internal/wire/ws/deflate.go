@@ -18,6 +18,10 @@ const flushMark = "\x00\x00\xff\xff"
 // final block that ends the stream.
 const streamEnd = flushMark + "\x01\x00\x00\xff\xff"
 
+// level is flate's fastest with matches: on JSON of 0.4 to 4 KiB it takes half the time of
+// level 6 for output that is at most 5 % longer.
+const level = flate.BestSpeed
+
 // Deflater compresses messages for AppendFrame and AppendMasked. One event loop has one; what
 // it needs (most of a MiB) is made on first use and kept. The zero value is ready.
 type Deflater struct {
@@ -28,7 +32,7 @@ type Deflater struct {
 // Append appends payload compressed as one message.
 func (d *Deflater) Append(dst, payload []byte) []byte {
 	if d.writer == nil {
-		d.writer, _ = flate.NewWriter(&d.out, flate.BestSpeed) // errors are for bad levels
+		d.writer, _ = flate.NewWriter(&d.out, level) // errors are for bad levels
 	} else {
 		d.writer.Reset(&d.out)
 	}
