@@ -2,14 +2,15 @@ package config
 
 import (
 	"reflect"
+	"slices"
 )
 
 // Changes compares two configurations and names the settings that differ: those that a running
-// node can take over, and those for which it must be restarted. The files that an address, or
-// api_keys_file, names may have changed even where no setting did.
-func Changes(old, new *Config) (reloadable, fixed []string) {
+// node can take over, and those for which it must be restarted. The files that an address names
+// may have changed even where no setting did.
+func Changes(old, next Config) (reloadable, fixed []string) {
 	for _, s := range settings() {
-		before, after := s.of(old), s.of(new)
+		before, after := s.of(&old), s.of(&next)
 		switch {
 		case reflect.DeepEqual(before.Interface(), after.Interface()):
 		case s.reloadable(before, after):
@@ -19,6 +20,18 @@ func Changes(old, new *Config) (reloadable, fixed []string) {
 		}
 	}
 	return reloadable, fixed
+}
+
+// Reloaded returns what a node that runs with old runs with after it was given next: old, with
+// the reloadable changes.
+func Reloaded(old, next Config) Config {
+	names, _ := Changes(old, next)
+	for _, s := range settings() {
+		if slices.Contains(names, s.name) {
+			s.of(&old).Set(s.of(&next))
+		}
+	}
+	return old
 }
 
 // reloadable tells whether the tag reload allows the change.

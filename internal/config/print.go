@@ -10,17 +10,17 @@ import (
 
 // Map returns every setting by its name, as a number, a bool, a string or a list; secrets are
 // masked.
-func (c *Config) Map() map[string]any {
+func (c Config) Map() map[string]any {
 	values := map[string]any{}
 	for _, s := range settings() {
-		values[s.name] = plain(s.of(c))
+		values[s.name] = plain(s.of(&c))
 	}
 	return values
 }
 
 // TOML returns c as a file that sets everything, with a comment for each setting. Secrets are
 // masked.
-func (c *Config) TOML() string { return strings.TrimPrefix(c.print(""), "\n") }
+func (c Config) TOML() string { return strings.TrimPrefix(c.print(""), "\n") }
 
 // Example returns a file that shows every setting with its default, each commented out.
 func Example() string {

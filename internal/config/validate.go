@@ -16,15 +16,15 @@ import (
 
 // Validate returns all that would keep a node from running with c, at most one mistake of a
 // setting; none: nil. It reads the certificates that c names.
-func (c *Config) Validate() Mistakes {
+func (c Config) Validate() Mistakes {
 	var found Mistakes
 	add := func(name, text string) {
 		if !found.about(name) {
-			found = append(found, Mistake{Setting: name, Value: valueOf(c, name), Text: text})
+			found = append(found, Mistake{Setting: name, Value: valueOf(&c, name), Text: text})
 		}
 	}
 	for _, s := range settings() {
-		if text := s.check(c); text != "" {
+		if text := s.check(&c); text != "" {
 			add(s.name, text)
 		}
 	}
