@@ -1,0 +1,123 @@
+package comet
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// epollListener is an address whose one listening socket all loops watch; the kernel wakes one
+// of them for each connection.
+type epollListener struct {
+	g      *Gateway
+	kind   Kind
+	fd     int
+	number uint32       // from 1: how events name it
+	users  atomic.Int32 // loops that watch it; the last one closes it
+}
+
+func (g *Gateway) listenEpoll(kind Kind, ln net.Listener) (listener, error) {
+	defer ln.Close()
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	fd, err := duplicate(tcp)
+	if err != nil {
+		return nil, err
+	}
+	// What is accepted inherits this.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	s := &epollListener{g: g, kind: kind, fd: fd, number: g.listened.Add(1)}
+	s.users.Store(int32(len(g.loops)))
+	for _, l := range g.loops {
+		l.do(func(l *loop) { l.poll.(*epoll).listen(s) })
+	}
+	return s, nil
+}
+
+func (e *epoll) listen(s *epollListener) {
+	e.listeners[s.number] = s
+	e.watch(s)
+}
+
+func (e *epoll) watch(s *epollListener) {
+	if err := e.control(unix.EPOLL_CTL_ADD, s.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, id{gen: s.number}); err != nil {
+		s.g.acceptFailed(err)
+		e.resting = append(e.resting, s)
+	}
+}
+
+// close ends the accepting: a loop at a time, so that none accepts on a descriptor that is
+// somebody else's by then.
+func (s *epollListener) close() {
+	for _, l := range s.g.loops {
+		l.do(func(l *loop) { l.poll.(*epoll).unlisten(s) })
+	}
+}
+
+func (e *epoll) unlisten(s *epollListener) {
+	e.control(unix.EPOLL_CTL_DEL, s.fd, 0, id{})
+	delete(e.listeners, s.number)
+	for i, r := range e.resting {
+		if r == s {
+			e.resting = append(e.resting[:i], e.resting[i+1:]...)
+			break
+		}
+	}
+	if s.users.Add(-1) == 0 {
+		unix.Close(s.fd)
+	}
+}
+
+// resume watches the listeners again that were left alone after a failure.
+func (e *epoll) resume() {
+	resting := e.resting
+	e.resting = nil
+	for _, s := range resting {
+		e.watch(s)
+	}
+}
+
+// accept takes some connections, each for the loop with the fewest. Where it fails for want of
+// descriptors or memory, the listener rests until the next tick: the connections wait in
+// the kernel, and nothing spins.
+func (e *epoll) accept(l *loop, s *epollListener) {
+	if s == nil {
+		return // closed after the event was found
+	}
+	for range maxAccepts {
+		fd, _, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case err == nil:
+			s.place(l, fd)
+		case err == unix.EAGAIN:
+			return
+		case err == unix.EINTR || err == unix.ECONNABORTED:
+		default:
+			s.g.acceptFailed(err)
+			e.control(unix.EPOLL_CTL_DEL, s.fd, 0, id{})
+			e.resting = append(e.resting, s)
+			return
+		}
+	}
+}
+
+// place gives an accepted socket to the loop with the fewest connections, l if that is as good.
+func (s *epollListener) place(l *loop, fd int) {
+	if !s.g.admit() {
+		unix.Close(fd)
+		return
+	}
+	best := s.g.lightest()
+	if best.load.Load() >= l.load.Load() {
+		l.addEpoll(s.kind, fd)
+		return
+	}
+	best.do(func(l *loop) { l.addEpoll(s.kind, fd) })
+}

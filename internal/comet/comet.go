@@ -1,0 +1,251 @@
+// Package comet is the gateway: it accepts connections, finds out what they speak, lets them
+// subscribe, and writes to them what is pushed.
+//
+//	accept ─> loop ─> sniff ─> session (legacy RESP, legacy WebSocket) ─> channel.Subscribe
+//	                    └─> plain HTTP: handed to net/http, socket and bytes read so far
+//	channel.Post ─> inbox of the loop ─> walk of the key's group ─> one write per connection
+//
+// It promises: a connection sees a key's messages in mid order, each at most once; one that
+// resumes sees all that is stored; a slow, silent or hostile one costs a bounded number of
+// bytes and delays no other. A connection belongs to one loop for life, and only the holder
+// of the loop's lock touches it. It knows no stores, no clusters, no credentials: whether a
+// token is good is a function it is given.
+package comet
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/wire"
+)
+
+// Kind is how far a listener's peers are trusted, and so what they may ask for.
+type Kind uint8
+
+const (
+	Public Kind = iota // devices, browsers: subscribe, public HTTP
+	Admin              // backends: the same, and HTTP that pushes and administers
+	Ops                // operators: HTTP only
+	numKinds
+)
+
+func (k Kind) String() string { return [...]string{"public", "admin", "ops"}[k] }
+
+// Engine is how the bytes of plain connections are moved. TLS always uses EngineNet.
+type Engine uint8
+
+const (
+	EngineAuto  Engine = iota // epoll where the system has it
+	EngineEpoll               // Linux: event loops over non-blocking sockets
+	EngineNet                 // anywhere: net.Conn, a goroutine that reads each
+)
+
+// Keys is how connections reach keys; *channel.Hub is one.
+type Keys interface {
+	Attach(channel.Sink) channel.SinkID
+	Subscribe(sink channel.SinkID, key string, spare uint32) (c *channel.Channel, ref uint32, barrier int64, err error)
+	Unsubscribe(sink channel.SinkID, c *channel.Channel)
+	Resume(ctx context.Context, key string, mid int64, first bool) (channel.Page, error)
+}
+
+// Limits bounds what a connection may cost; the names are those of the settings. They may be
+// changed while the gateway runs, for what comes after.
+type Limits struct {
+	MaxKeyBytes        int
+	MaxCommandBytes    [numKinds]int
+	MaxHeadBytes       int
+	MaxPendingBytes    int // waiting for one connection; past it the connection is closed as slow
+	MaxPendingMessages int
+	MaxConnections     int // in all, HTTP included
+	FirstPacketTimeout time.Duration
+	MinHeartbeat       time.Duration
+}
+
+// Config has what a gateway needs.
+type Config struct {
+	Keys   Keys
+	Limits Limits
+	Loops  int    // event loops; 0: half the cores, at least one
+	Engine Engine // for plain connections
+
+	// Authorize checks the token that a subscriber of key presents and returns a tag by which
+	// the connection is found when the token is revoked. It may block. Errors wrap
+	// message.ErrUnknownKey or message.ErrToken; others close the connection. nil: all may subscribe.
+	Authorize func(ctx context.Context, key, token string) (tag uint64, err error)
+
+	// Origins judges the Origin of WebSocket handshakes that have one. nil: all are welcome.
+	Origins func(origin string) bool
+
+	StoreTimeout time.Duration // for reading what a device missed
+	Log          *slog.Logger
+}
+
+// Gateway has the listeners and the loops.
+type Gateway struct {
+	Stats Stats
+
+	cfg    Config // set at New, never changed but for Limits
+	limits atomic.Pointer[Limits]
+	loops  []*loop
+	pool   *pool
+	http   [numKinds]*handoff
+
+	open         atomic.Int64 // connections, those handed to net/http included
+	acceptLogged atomic.Int64 // when a failed accept was logged last, Unix nanoseconds
+	listened     atomic.Uint32
+	wg           sync.WaitGroup // goroutines of the net.Conn engine
+
+	mu        sync.Mutex
+	listeners []listener // guarded by mu
+}
+
+// listener is an address that is listened on. close ends the accepting and nothing else.
+type listener interface{ close() }
+
+// New makes a gateway whose loops are attached to cfg.Keys. Run must run for anything to happen.
+func New(cfg Config) (*Gateway, error) {
+	g := &Gateway{cfg: cfg, pool: newPool(poolWorkers)}
+	g.SetLimits(cfg.Limits)
+	for k := range g.http {
+		g.http[k] = newHandoff()
+	}
+	for range loopCount(cfg.Loops) {
+		l, err := newLoop(g)
+		if err != nil {
+			g.closeLoops()
+			return nil, err
+		}
+		l.id = cfg.Keys.Attach(l)
+		g.loops = append(g.loops, l)
+	}
+	return g, nil
+}
+
+// SetLimits changes the limits for what comes after.
+func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
+
+// Listen listens on addr for peers of kind, and returns the address it got. With TLS every
+// connection speaks it; it is never guessed.
+func (g *Gateway) Listen(ctx context.Context, kind Kind, addr string, tlsConfig *tls.Config) (net.Addr, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	bound := ln.Addr()
+	var started listener
+	if tlsConfig == nil && g.usesEpoll() {
+		started, err = g.listenEpoll(kind, ln)
+	} else {
+		started = g.listenNet(kind, ln, tlsConfig)
+	}
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	g.listeners = append(g.listeners, started)
+	g.mu.Unlock()
+	return bound, nil
+}
+
+func (g *Gateway) usesEpoll() bool { return haveEpoll && g.cfg.Engine != EngineNet }
+
+// HTTP returns the listener on which plain HTTP connections of kind appear, for an
+// http.Server to serve. It is closed when Run ends.
+func (g *Gateway) HTTP(kind Kind) net.Listener { return g.http[kind] }
+
+// Run serves until ctx ends, and returns when all that it started has ended: all
+// connections are closed then, except those that net/http has.
+func (g *Gateway) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	loopCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	for _, l := range g.loops {
+		wg.Go(func() { l.run(loopCtx) })
+	}
+	<-ctx.Done()
+	g.StopAccepting()
+	stop()
+	wg.Wait()
+	g.pool.wait()
+	g.wg.Wait()
+	for _, h := range g.http {
+		h.Close()
+	}
+	g.closeLoops()
+}
+
+// StopAccepting closes all listeners. Connections live on.
+func (g *Gateway) StopAccepting() {
+	g.mu.Lock()
+	listeners := g.listeners
+	g.listeners = nil
+	g.mu.Unlock()
+	for _, ln := range listeners {
+		ln.close()
+	}
+}
+
+// Drain tells every subscriber to go, each in its dialect, once what waits for it has left,
+// and returns when all have gone or ctx ends.
+func (g *Gateway) Drain(ctx context.Context) {
+	left := make(chan struct{}, len(g.loops))
+	for _, l := range g.loops {
+		l.do(func(l *loop) { l.drainAll(left) })
+	}
+	for range g.loops {
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Connections returns how many connections are open, those with net/http included.
+func (g *Gateway) Connections() int { return int(g.open.Load()) }
+
+func (g *Gateway) closeLoops() {
+	for _, l := range g.loops {
+		l.poll.end()
+	}
+}
+
+// lightest returns the loop with the fewest connections.
+func (g *Gateway) lightest() *loop {
+	best := g.loops[0]
+	for _, l := range g.loops[1:] {
+		if l.load.Load() < best.load.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// admit counts a new connection, or returns false: there are max_connections already.
+func (g *Gateway) admit() bool {
+	g.Stats.Accepted.Add(1)
+	if n := g.open.Add(1); n > int64(g.limits.Load().MaxConnections) {
+		g.open.Add(-1)
+		g.Stats.Closed[MaxConnections].Add(1)
+		return false
+	}
+	return true
+}
+
+func (g *Gateway) wireLimits() wire.Limits {
+	l := g.limits.Load()
+	return wire.Limits{MaxKeyBytes: l.MaxKeyBytes, MinHeartbeat: l.MinHeartbeat}
+}
+
+// authorize asks whether sub's token is good. It may block, for store_timeout at most.
+func (g *Gateway) authorize(sub wire.Sub) (tag uint64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StoreTimeout)
+	defer cancel()
+	return g.cfg.Authorize(ctx, sub.Key, sub.Token)
+}

@@ -1,0 +1,263 @@
+package comet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The epoll engine: a loop watches its sockets itself and reads and writes them without
+// waiting. An idle connection has no goroutine, no buffer and no timer.
+//
+// The loop's goroutine is parked in Go's own poller on the epoll descriptor, which costs half
+// the context switches of a thread blocked in epoll_wait.
+
+const haveEpoll = true
+
+const (
+	maxEvents  = 256
+	maxAccepts = 64 // in a row, before other events
+	maxIovecs  = 64 // in one writev
+)
+
+// epoll watches the sockets of one loop.
+type epoll struct {
+	file *os.File        // of the epoll descriptor, in Go's poller
+	raw  syscall.RawConn // of file
+	fd   int             // the same descriptor
+	bell int             // eventfd that wake writes to
+	rung atomic.Bool     // bell was written to and not read yet
+
+	events  [maxEvents]unix.EpollEvent
+	found   int                // events in use
+	resting []*epollListener   // out of the set until the next tick, since accepting failed
+	next    time.Time          // the next tick
+	ticked  bool               // a tick has passed since the last dispatch
+	look    func(uintptr) bool // poll, for raw
+
+	listeners map[uint32]*epollListener // by number
+	iovecs    [][]byte                  // scratch of flushing
+}
+
+func newPoller() (poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	e := &epoll{fd: fd, bell: bell, file: os.NewFile(uintptr(fd), "epoll"), listeners: make(map[uint32]*epollListener)}
+	e.look = func(uintptr) bool { return e.poll() }
+	if e.raw, err = e.file.SyscallConn(); err == nil {
+		err = e.control(unix.EPOLL_CTL_ADD, bell, unix.EPOLLIN, id{})
+	}
+	if err != nil {
+		e.end()
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	return e, nil
+}
+
+// Events carry an id: of a connection, or with index 0 the number of a listener in gen, where
+// 0 is the bell.
+func (e *epoll) control(op, fd int, events uint32, id id) error {
+	return unix.EpollCtl(e.fd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(id.index), Pad: int32(id.gen)})
+}
+
+func (e *epoll) wait(block bool) {
+	if now := time.Now(); !now.Before(e.next) {
+		e.next, e.ticked, block = now.Add(tick), true, false
+		e.file.SetReadDeadline(e.next)
+	}
+	if !block {
+		e.poll()
+		return
+	}
+	_ = e.raw.Read(e.look) // its only error is the deadline, the next tick
+}
+
+// poll looks for events without waiting.
+func (e *epoll) poll() bool {
+	n, err := unix.EpollWait(e.fd, e.events[:], 0)
+	e.found = max(n, 0)
+	return err == nil && n > 0
+}
+
+func (e *epoll) dispatch(l *loop) {
+	if e.ticked {
+		e.ticked = false
+		e.resume()
+	}
+	for i := range e.found {
+		ev := &e.events[i]
+		if ev.Fd != 0 {
+			if c := l.find(id{uint32(ev.Fd), uint32(ev.Pad)}); c != nil {
+				l.socketReady(c, e, ev.Events)
+			}
+		} else if ev.Pad != 0 {
+			e.accept(l, e.listeners[uint32(ev.Pad)])
+		} else {
+			e.silence()
+		}
+	}
+	e.found = 0
+}
+
+func (e *epoll) wake() {
+	if !e.rung.Swap(true) {
+		unix.Write(e.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+}
+
+func (e *epoll) silence() {
+	var count [8]byte
+	e.rung.Store(false)
+	unix.Read(e.bell, count[:])
+}
+
+func (e *epoll) end() {
+	e.rung.Store(true) // wake does nothing any more
+	e.file.Close()
+	unix.Close(e.bell)
+}
+
+// addEpoll makes fd, a non-blocking socket counted as open, a connection of l; nil if the
+// kernel does not let it be watched.
+func (l *loop) addEpoll(kind Kind, fd int) *conn {
+	c := l.add(kind, int32(fd))
+	if err := l.poll.(*epoll).control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, c.id); err != nil {
+		l.close(c, Failed)
+		return nil
+	}
+	return c
+}
+
+// socketReady writes what waits for c, if there is room, and reads once.
+func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
+	id := c.id
+	if events&unix.EPOLLOUT != 0 && c.out != nil {
+		e.writeOut(l, c)
+	}
+	if events&^unix.EPOLLOUT == 0 || l.find(id) == nil {
+		return
+	}
+	n, err := unix.Read(int(c.fd), l.buf)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+	case err != nil:
+		l.close(c, Failed)
+	case n == 0:
+		l.close(c, PeerClosed)
+	case c.state != lingering:
+		l.input(c, l.buf[:n])
+	}
+}
+
+func (e *epoll) write(c *conn, b []byte) (int, error) {
+	for {
+		n, err := unix.Write(int(c.fd), b)
+		switch err {
+		case nil:
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, err
+		}
+	}
+}
+
+// flush waits for room: c.out is what the socket did not take.
+func (e *epoll) flush(l *loop, c *conn) {
+	if c.flags&watched == 0 && e.control(unix.EPOLL_CTL_MOD, int(c.fd), unix.EPOLLIN|unix.EPOLLOUT, c.id) == nil {
+		c.flags |= watched
+	}
+}
+
+// writeOut writes what waits for c, as much as there is room for.
+func (e *epoll) writeOut(l *loop, c *conn) {
+	e.iovecs = e.iovecs[:0]
+	for i := range c.out.chunks[:min(len(c.out.chunks), maxIovecs)] {
+		e.iovecs = append(e.iovecs, c.out.chunks[i].bytes)
+	}
+	n, err := unix.Writev(int(c.fd), e.iovecs)
+	clear(e.iovecs)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return
+	}
+	id := c.id
+	l.written(c, n, err)
+	if l.find(id) != nil && c.out == nil {
+		c.flags &^= watched
+		e.control(unix.EPOLL_CTL_MOD, int(c.fd), unix.EPOLLIN, c.id)
+	}
+}
+
+func (e *epoll) shutdown(_ *loop, c *conn) { unix.Shutdown(int(c.fd), unix.SHUT_WR) }
+
+func (e *epoll) close(_ *loop, c *conn) { unix.Close(int(c.fd)) }
+
+func (e *epoll) detach(_ *loop, c *conn) (net.Conn, error) {
+	e.control(unix.EPOLL_CTL_DEL, int(c.fd), 0, c.id)
+	f := os.NewFile(uintptr(c.fd), "socket")
+	defer f.Close()
+	nc, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	return nc, nil
+}
+
+func (e *epoll) peer(c *conn) string {
+	sa, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return "gone"
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return (&net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}).String()
+	case *unix.SockaddrInet6:
+		return (&net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}).String()
+	}
+	return "unknown"
+}
+
+// takeDescriptor takes the socket of nc out of Go's poller, or returns -1 if nc is not a plain
+// socket that the epoll engine is to have.
+func (g *Gateway) takeDescriptor(nc net.Conn) (int, error) {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok || !g.usesEpoll() {
+		return -1, nil
+	}
+	defer tcp.Close()
+	return duplicate(tcp)
+}
+
+// duplicate returns a second descriptor of s, which outlives it.
+func duplicate(s syscall.Conn) (fd int, err error) {
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	controlErr := raw.Control(func(orig uintptr) {
+		fd, err = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err = errors.Join(controlErr, err); err != nil {
+		return -1, err
+	}
+	return fd, nil
+}

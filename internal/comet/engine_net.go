@@ -1,0 +1,206 @@
+package comet
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+)
+
+// The net.Conn engine: for systems without epoll, and for TLS. A goroutine reads each
+// connection and hands what it read to the loop, one piece at a time; another writes while
+// there is something to write. Both end when the connection is closed.
+
+// netReadBuffer is what the reader of one connection reads at a time.
+const netReadBuffer = 4 << 10
+
+// acceptRetry is how long to wait after an accept that failed: no busy loop, and no listener
+// that ends.
+const acceptRetry = 100 * time.Millisecond
+
+// netConn moves the bytes of one connection. It is an engine.
+type netConn struct {
+	nc      net.Conn
+	id      id            // set by addNet before the reader starts, never changed
+	taken   chan struct{} // the loop is done with what was read
+	writing bool          // a writer is at work; owned by the loop
+	ended   bool          // the loop has done with nc, or somebody else has it; owned by the loop until taken
+}
+
+// netListener accepts for loops with net.Conn.
+type netListener struct {
+	net.Listener
+	cancel context.CancelFunc
+}
+
+func (ln *netListener) close() {
+	ln.cancel()
+	ln.Listener.Close()
+}
+
+func (g *Gateway) listenNet(kind Kind, ln net.Listener, tlsConfig *tls.Config) listener {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.wg.Go(func() { g.acceptNet(ctx, kind, ln, tlsConfig) })
+	return &netListener{Listener: ln, cancel: cancel}
+}
+
+func (g *Gateway) acceptNet(ctx context.Context, kind Kind, ln net.Listener, tlsConfig *tls.Config) {
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				nc.Close()
+			}
+			return
+		case err != nil:
+			g.acceptFailed(err)
+			sleep(ctx, acceptRetry)
+		case !g.admit():
+			nc.Close()
+		case tlsConfig != nil:
+			g.wg.Go(func() { g.handshakeTLS(ctx, kind, tls.Server(nc, tlsConfig)) })
+		default:
+			g.adoptNew(kind, nc)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// handshakeTLS does what may block, then gives the connection to a loop.
+func (g *Gateway) handshakeTLS(ctx context.Context, kind Kind, nc *tls.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, g.limits.Load().FirstPacketTimeout)
+	defer cancel()
+	if err := nc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		g.open.Add(-1)
+		g.Stats.Closed[HandshakeFailed].Add(1)
+		g.cfg.Log.Debug("TLS handshake failed", "peer", nc.RemoteAddr(), "err", err)
+		return
+	}
+	g.adoptNew(kind, nc)
+}
+
+func (g *Gateway) adoptNew(kind Kind, nc net.Conn) {
+	g.lightest().do(func(l *loop) { l.addNet(kind, nc) })
+}
+
+// acceptFailed counts an accept that failed and logs it at most once a second.
+func (g *Gateway) acceptFailed(err error) {
+	g.Stats.AcceptFailed.Add(1)
+	now := time.Now().UnixNano()
+	last := g.acceptLogged.Load()
+	if now-last >= int64(time.Second) && g.acceptLogged.CompareAndSwap(last, now) {
+		g.cfg.Log.Error("accept failed: connections wait until it works; raise the descriptor limit or lower max_connections",
+			"err", err, "failed", g.Stats.AcceptFailed.Load(), "open", g.open.Load())
+	}
+}
+
+// addNet makes nc a connection of l and starts its reader.
+func (l *loop) addNet(kind Kind, nc net.Conn) *conn {
+	c := l.add(kind, -1)
+	n := &netConn{nc: nc, id: c.id, taken: make(chan struct{}, 1)}
+	c.more().net = n
+	l.g.wg.Go(func() { n.read(l) })
+	return c
+}
+
+// read hands what comes to the loop until the connection ends or is somebody else's.
+func (n *netConn) read(l *loop) {
+	buf := make([]byte, netReadBuffer)
+	for {
+		k, err := n.nc.Read(buf)
+		var ended bool
+		l.do(func(l *loop) {
+			l.gotNet(n, buf[:k], err)
+			ended = n.ended
+			n.taken <- struct{}{}
+		})
+		<-n.taken
+		if err != nil || ended {
+			return
+		}
+	}
+}
+
+func (l *loop) gotNet(n *netConn, data []byte, err error) {
+	c := l.find(n.id)
+	if n.ended || c == nil {
+		n.ended = true
+		return
+	}
+	if len(data) > 0 && c.state != lingering {
+		if l.input(c, data); n.ended {
+			return
+		}
+	}
+	if err != nil {
+		l.close(c, readReason(err))
+	}
+}
+
+func readReason(err error) Reason {
+	if errors.Is(err, net.ErrClosed) || err.Error() == "EOF" {
+		return PeerClosed
+	}
+	return Failed
+}
+
+// write takes nothing at once: a loop never waits for a net.Conn.
+func (n *netConn) write(*conn, []byte) (int, error) { return 0, nil }
+
+// flush has a writer write c.out, unless one does already.
+func (n *netConn) flush(l *loop, c *conn) {
+	if n.writing {
+		return
+	}
+	n.writing = true
+	bufs := make(net.Buffers, len(c.out.chunks))
+	for i, ch := range c.out.chunks {
+		bufs[i] = ch.bytes
+	}
+	l.g.wg.Go(func() {
+		k, err := bufs.WriteTo(n.nc)
+		l.do(func(l *loop) { l.wroteNet(n, int(k), err) })
+	})
+}
+
+func (l *loop) wroteNet(n *netConn, k int, err error) {
+	n.writing = false
+	c := l.find(n.id)
+	if c == nil || n.ended {
+		return
+	}
+	if l.written(c, k, err); !n.ended && c.out != nil {
+		n.flush(l, c)
+	}
+}
+
+// shutdown and close may wait for TLS to say goodbye, so they are not for the loop.
+func (n *netConn) shutdown(l *loop, _ *conn) {
+	if half, ok := n.nc.(interface{ CloseWrite() error }); ok {
+		l.g.wg.Go(func() { half.CloseWrite() })
+	}
+}
+
+func (n *netConn) close(l *loop, _ *conn) {
+	n.ended = true
+	l.g.wg.Go(func() { n.nc.Close() })
+}
+
+// detach is called while the reader waits for the loop: it reads no more.
+func (n *netConn) detach(*loop, *conn) (net.Conn, error) {
+	n.ended = true
+	return n.nc, nil
+}
+
+func (n *netConn) peer(*conn) string { return n.nc.RemoteAddr().String() }

@@ -1,0 +1,169 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"gopush/internal/wire/ws"
+)
+
+// handoff is a net.Listener of connections that turned out to speak plain HTTP. Its queue is
+// bounded by max_connections.
+type handoff struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	queue  []net.Conn // guarded by mu
+	closed bool       // guarded by mu
+}
+
+func newHandoff() *handoff {
+	h := new(handoff)
+	h.filled.L = &h.mu
+	return h
+}
+
+func (h *handoff) push(c net.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		c.Close()
+		return
+	}
+	h.queue = append(h.queue, c)
+	h.filled.Signal()
+}
+
+// Accept returns the next connection, or net.ErrClosed.
+func (h *handoff) Accept() (net.Conn, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.queue) == 0 && !h.closed {
+		h.filled.Wait()
+	}
+	if len(h.queue) == 0 {
+		return nil, net.ErrClosed
+	}
+	c := h.queue[0]
+	h.queue[0] = nil
+	h.queue = h.queue[1:]
+	return c, nil
+}
+
+// Close ends Accept once the queue is empty.
+func (h *handoff) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	h.filled.Broadcast()
+	return nil
+}
+
+// Addr returns a name: the connections come from several addresses.
+func (h *handoff) Addr() net.Addr { return &net.UnixAddr{Name: "gopush", Net: "handoff"} }
+
+// handed is a connection on its way from a loop to net/http: what was read already comes first.
+type handed struct {
+	net.Conn
+	unread []byte // owned by the reader
+	g      *Gateway
+	once   sync.Once
+}
+
+func (c *handed) Read(p []byte) (int, error) {
+	if len(c.unread) > 0 {
+		n := copy(p, c.unread)
+		if c.unread = c.unread[n:]; len(c.unread) == 0 {
+			c.unread = nil
+		}
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// Close closes the connection and gives its place free.
+func (c *handed) Close() error {
+	c.once.Do(func() { c.g.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// CloseWrite tells the peer that nothing more comes, for net/http to close politely.
+func (c *handed) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// Subscribe serves GET /sub on a connection that net/http has: a handshake after other
+// requests on a kept-alive connection. The connection goes back to a loop.
+func (g *Gateway) Subscribe(kind Kind) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reply, deflate, err := g.acceptWS(r)
+		if err != nil {
+			refusal, why := refusalOf(err)
+			g.Stats.Closed[why].Add(1)
+			writeRefusal(w, refusal)
+			return
+		}
+		if err := g.takeBack(w, kind, reply, deflate, r.URL.Query()); err != nil {
+			g.cfg.Log.Debug("handshake not taken over", "err", err)
+		}
+	})
+}
+
+func writeRefusal(w http.ResponseWriter, refusal *ws.HandshakeError) {
+	if refusal.Status == http.StatusUpgradeRequired {
+		w.Header().Set("Sec-WebSocket-Version", "13")
+	}
+	w.Header().Set("Connection", "close")
+	http.Error(w, refusal.Reason, refusal.Status)
+}
+
+// takeBack makes net/http's connection a loop's again, and has it subscribe.
+func (g *Gateway) takeBack(w http.ResponseWriter, kind Kind, reply []byte, deflate bool, query url.Values) error {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	nc, buffered, err := hijacker.Hijack()
+	if err != nil {
+		return err
+	}
+	unread, _ := io.ReadAll(io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered())))
+	if h, ok := nc.(*handed); ok {
+		unread = append(unread, bytes.Clone(h.unread)...)
+		nc = h.Conn // it keeps its place among the open connections
+	}
+	g.adopt(nc, kind, func(l *loop, c *conn) {
+		if l.upgraded(c, reply, deflate, query); c.state != free {
+			l.input(c, unread)
+		}
+	})
+	return nil
+}
+
+// adopt makes nc a connection of a loop, which then is told to begin with it. It is counted as
+// open already.
+func (g *Gateway) adopt(nc net.Conn, kind Kind, begin func(*loop, *conn)) {
+	l := g.lightest()
+	fd, err := g.takeDescriptor(nc)
+	switch {
+	case err != nil:
+		nc.Close()
+		g.open.Add(-1)
+		g.Stats.Closed[Failed].Add(1)
+	case fd >= 0:
+		l.do(func(l *loop) {
+			if c := l.addEpoll(kind, fd); c != nil {
+				begin(l, c)
+			}
+		})
+	default:
+		l.do(func(l *loop) { begin(l, l.addNet(kind, nc)) })
+	}
+}

@@ -1,0 +1,236 @@
+package comet
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+	"gopush/internal/wire"
+	"gopush/internal/wire/ws"
+)
+
+// Budgets of one turn: who waits behind them waits no longer than they take.
+const (
+	readBuffer      = 64 << 10
+	slice           = 512 // writes of walks before the loop looks at its sockets again
+	publisherRounds = 2   // times that a publisher drains the inbox before it leaves the rest to the loop
+	publisherWrites = 16  // writes that a publisher does itself before it leaves the rest to the loop
+)
+
+// tick is how often deadlines are looked at.
+const tick = time.Second
+
+// loop owns connections. Whoever holds mu may touch them: the loop's own goroutine, or a
+// publisher that found it free and delivers its message itself.
+type loop struct {
+	g     *Gateway
+	id    channel.SinkID // set by New
+	start time.Time
+	poll  poller
+	inbox inbox
+	load  atomic.Int64 // connections; written by the holder of mu, read by anyone
+
+	mu         sync.Mutex // guards all below, and every connection
+	conns      slab[conn]
+	groups     slab[group]
+	fresh      uint32   // a group that nobody has yet: the next subscription may take it
+	walks      []uint32 // groups with messages to deliver, in turn
+	spareWalks []*walk
+	delivered  int64 // messages to connections, not yet in Stats
+	wheel      wheel
+	buf        []byte // what was read last
+	encoder    wire.Encoder
+	parser     ws.Parser
+	args       [][]byte        // scratch of command parsing
+	replies    []byte          // scratch of heartbeat answers
+	leaving    chan<- struct{} // told when the last subscriber has gone; nil: not draining
+}
+
+// poller waits for what concerns a loop: its sockets, if it has any itself, and wake.
+// It is the engine of the connections whose sockets it watches.
+type poller interface {
+	engine
+	// wait returns when there is something to do, or at the next tick; at once unless block.
+	wait(block bool)
+	// dispatch handles what wait found. The caller holds the loop's lock.
+	dispatch(*loop)
+	// wake ends a wait, this one or the next. Anyone may call it.
+	wake()
+	// end gives back what the poller has. No other method is called any more but wake.
+	end()
+}
+
+func loopCount(n int) int {
+	if n > 0 {
+		return n
+	}
+	return max(1, runtime.GOMAXPROCS(0)/2)
+}
+
+func newLoop(g *Gateway) (*loop, error) {
+	l := &loop{g: g, start: time.Now(), buf: make([]byte, readBuffer)}
+	l.inbox.init()
+	l.fresh = l.groups.take()
+	l.parser.MaxMessage = g.limits.Load().MaxCommandBytes[Public]
+	var err error
+	l.poll, err = newPoller()
+	return l, err
+}
+
+// run turns until ctx ends, then closes all connections.
+func (l *loop) run(ctx context.Context) {
+	defer context.AfterFunc(ctx, l.poll.wake)()
+	busy := false
+	for ctx.Err() == nil {
+		l.poll.wait(!busy)
+		l.mu.Lock()
+		l.poll.dispatch(l)
+		l.drain()
+		l.walk(slice)
+		l.wheel.advance(&l.conns, l.seconds(), l.expired)
+		busy = len(l.walks) > 0
+		l.mu.Unlock()
+		busy = busy || l.inbox.waiting.Load() > 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drain()
+	l.each(func(c *conn) { l.close(c, Shutdown) })
+	l.drain()
+}
+
+// seconds is the time since the loop began, which deadlines are counted in.
+func (l *loop) seconds() uint32 { return uint32(time.Since(l.start) / tick) }
+
+// in returns the moment d from now, rounded up.
+func (l *loop) in(d time.Duration) uint32 {
+	return uint32((time.Since(l.start) + d + tick - 1) / tick)
+}
+
+// Post implements channel.Sink.
+func (l *loop) Post(c *channel.Channel, ref uint32, m *message.Message) {
+	l.inbox.putMessage(c, ref, m)
+}
+
+// Kick implements channel.Sink.
+func (l *loop) Kick(c *channel.Channel, ref uint32, tags []uint64, closed chan<- int) {
+	l.inbox.put(item{do: func(l *loop) { closed <- l.kick(c, ref, tags) }})
+}
+
+// Admit implements channel.Sink.
+func (l *loop) Admit() { l.inbox.admit() }
+
+// Flush implements channel.Sink: if the loop is free, the caller does the work, so that a
+// single message needs no wake-up; if not, the holder of the lock looks again when it lets go.
+func (l *loop) Flush() {
+	for range publisherRounds {
+		if l.inbox.waiting.Load() == 0 || !l.mu.TryLock() {
+			return
+		}
+		l.drain()
+		more := l.walk(publisherWrites)
+		l.mu.Unlock()
+		if more {
+			break
+		}
+	}
+	l.poll.wake()
+}
+
+// do has f run by whoever holds the loop's lock next.
+func (l *loop) do(f func(*loop)) {
+	l.inbox.put(item{do: f})
+	l.Flush()
+}
+
+// drain empties the inbox: messages become work of the walks.
+func (l *loop) drain() {
+	for l.inbox.waiting.Load() > 0 {
+		items := l.inbox.take()
+		for i := range items {
+			if it := &items[i]; it.do != nil {
+				it.do(l)
+			} else {
+				l.enqueue(it)
+			}
+		}
+		l.inbox.giveBack(items)
+	}
+}
+
+// find returns the connection with id, or nil if it has gone.
+func (l *loop) find(id id) *conn {
+	if c := l.conns.at(id.index); c.gen == id.gen && c.state != free {
+		return c
+	}
+	return nil
+}
+
+// each calls f for every connection, which may close it.
+func (l *loop) each(f func(*conn)) {
+	for i := uint32(1); i <= l.conns.top; i++ {
+		if c := l.conns.at(i); c.state != free {
+			f(c)
+		}
+	}
+}
+
+// add makes a connection of kind, sniffing, with its first deadline.
+func (l *loop) add(kind Kind, fd int32) *conn {
+	index := l.conns.take()
+	c := l.conns.at(index)
+	*c = conn{id: id{index: index, gen: c.gen + 1}, fd: fd, state: sniffing, kind: kind}
+	l.load.Add(1)
+	l.wheel.set(&l.conns, c, l.in(l.g.limits.Load().FirstPacketTimeout))
+	return c
+}
+
+// remove forgets c, whose socket is closed or somebody else's by now.
+func (l *loop) remove(c *conn) {
+	l.unsubscribe(c)
+	l.wheel.remove(&l.conns, c)
+	index, gen := c.index, c.gen
+	*c = conn{id: id{gen: gen}}
+	l.conns.give(index)
+	l.load.Add(-1)
+	l.tellLeft()
+}
+
+// close ends c at once. What waits for it is lost to it; nothing stored is.
+func (l *loop) close(c *conn, why Reason) {
+	if c.why != 0 {
+		why = c.why // it was on its way already
+	}
+	l.g.Stats.Closed[why].Add(1)
+	if why == Slow {
+		l.g.cfg.Log.Info("closed a slow connection", "peer", l.engine(c).peer(c), "pending_bytes", c.out.bytes, "pending_messages", c.out.messages)
+	} else {
+		l.debugClose(c, why)
+	}
+	l.engine(c).close(l, c)
+	l.remove(c)
+	l.g.open.Add(-1)
+}
+
+func (l *loop) debugClose(c *conn, why Reason) {
+	if log := l.g.cfg.Log; log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug("connection closed", "reason", why.String(), "peer", l.engine(c).peer(c))
+	}
+}
+
+// expired closes c, which was silent for too long. It is out of the wheel.
+func (l *loop) expired(c *conn) {
+	switch c.state {
+	case sniffing, inRESP, inHead, waiting:
+		l.close(c, FirstPacketTimeout)
+	case flushing, lingering:
+		l.close(c, Lingered)
+	default:
+		l.close(c, HeartbeatTimeout)
+	}
+}

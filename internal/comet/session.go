@@ -1,0 +1,303 @@
+package comet
+
+import (
+	"bytes"
+	"errors"
+	"net/url"
+	"time"
+
+	"gopush/internal/message"
+	"gopush/internal/wire"
+	"gopush/internal/wire/resp"
+	"gopush/internal/wire/ws"
+)
+
+// A session is a state machine without I/O: bytes come in by input, answers leave by send.
+// What may block goes to the pool and comes back through the inbox. The protocol is in
+// docs/protocol.md.
+
+// graceSeconds is how much longer than its heartbeat a subscriber may be silent.
+const graceSeconds = 5
+
+// Limits of a legacy command: sub KEY HEARTBEAT TOKEN VERSION MID.
+const (
+	legacyArgs     = 6
+	legacyArgBytes = 4096
+)
+
+// input takes what was read from c. The bytes are the caller's.
+func (l *loop) input(c *conn, data []byte) {
+	kept := len(c.in) > 0
+	if kept {
+		c.in = append(c.in, data...)
+		data = c.in
+	}
+	used := l.consume(c, data)
+	switch rest := data[used:]; {
+	case c.state == free:
+	case len(rest) == 0:
+		c.in = nil
+	case kept:
+		c.in = append(c.in[:0], rest...)
+	default:
+		c.in = bytes.Clone(rest)
+	}
+}
+
+// consume goes through b command by command and returns how much of it is done with.
+func (l *loop) consume(c *conn, b []byte) (used int) {
+	for used < len(b) {
+		before := c.state
+		n := l.session(c, b[used:])
+		if used += n; n == 0 && c.state == before {
+			return used
+		}
+	}
+	return used
+}
+
+// session does one thing with b: it returns how many bytes it is done with, or changes c's
+// state; neither means that more bytes are needed.
+func (l *loop) session(c *conn, b []byte) int {
+	switch c.state {
+	case sniffing:
+		l.sniff(c, b)
+	case inRESP:
+		return l.firstCommand(c, b)
+	case inHead:
+		return l.head(c, b)
+	case waiting:
+		if len(b) > l.g.limits.Load().MaxCommandBytes[c.kind] {
+			l.closePolitely(c, TooLong)
+		}
+	case subRESP:
+		return l.heartbeats(c, b)
+	case subWS:
+		return l.frame(c, b)
+	default: // free, flushing, lingering
+		return len(b)
+	}
+	return 0
+}
+
+// firstCommand takes the command that decides what c is for life.
+func (l *loop) firstCommand(c *conn, b []byte) int {
+	args, n, err := resp.ParseCommand(l.args, b, resp.Limits{
+		MaxArgs: legacyArgs, MaxArgBytes: legacyArgBytes, MaxBytes: l.g.limits.Load().MaxCommandBytes[c.kind],
+	})
+	if err != nil {
+		l.refuse(c, wire.TextParam, BadCommand)
+		return 0
+	}
+	if n == 0 {
+		return 0
+	}
+	sub, err := wire.ParseSub(args, l.g.wireLimits())
+	if err != nil {
+		l.refuse(c, wire.TextParam, BadCommand)
+		return n
+	}
+	l.want(c, sub)
+	return n
+}
+
+// want has c subscribe, once its token is found good.
+func (l *loop) want(c *conn, sub wire.Sub) {
+	if l.g.cfg.Authorize == nil {
+		l.subscribe(c, sub, 0)
+		return
+	}
+	c.state = waiting
+	id := c.id
+	l.g.pool.run(func() {
+		tag, err := l.g.authorize(sub)
+		l.do(func(l *loop) {
+			if c := l.find(id); c != nil && c.state == waiting {
+				l.authorized(c, sub, tag, err)
+			}
+		})
+	})
+}
+
+func (l *loop) authorized(c *conn, sub wire.Sub, tag uint64, err error) {
+	switch {
+	case errors.Is(err, message.ErrUnknownKey):
+		l.refuse(c, wire.TextChannel, KeyUnknown)
+	case errors.Is(err, message.ErrToken):
+		l.refuse(c, wire.TextToken, TokenRefused)
+	case err != nil:
+		l.g.cfg.Log.Warn("token not checked", "key", sub.Key, "err", err)
+		l.closePolitely(c, AuthFailed)
+	default:
+		l.subscribe(c, sub, tag)
+		if c.state != free {
+			l.input(c, nil) // what came while the token was checked
+		}
+	}
+}
+
+// subscribe makes c a subscriber: greeting, then what it missed if it asked, then what is pushed.
+func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
+	ch, ref, barrier, err := l.g.cfg.Keys.Subscribe(l.id, sub.Key, l.fresh)
+	if err != nil {
+		l.refuse(c, wire.TextChannel, SubscriberLimit)
+		return
+	}
+	g := l.groups.at(ref)
+	if ref == l.fresh {
+		g.channel = ch
+		l.fresh = l.groups.take()
+	}
+	g.join(c)
+	c.channel, c.ref, c.seen, c.tag = ch, ref, barrier, tag
+	c.heartbeat = uint32(sub.Heartbeat / time.Second)
+	c.variant |= sub.Variant()
+	c.state = subRESP
+	if c.webSocket() {
+		c.state = subWS
+	}
+	l.alive(c)
+	l.g.Stats.Subscribed.Add(1)
+	l.text(c, wire.TextHeartbeat)
+	if sub.Resume && c.state != free {
+		l.resumeAt(c, sub.Mid)
+	}
+}
+
+// unsubscribe takes c out of its group, if it is in one.
+func (l *loop) unsubscribe(c *conn) {
+	if c.channel == nil {
+		return
+	}
+	g := l.groups.at(c.ref)
+	g.leave(&l.conns, c)
+	l.g.cfg.Keys.Unsubscribe(l.id, c.channel)
+	c.channel = nil
+	if c.aux != nil {
+		c.aux.resume = nil
+		c.tidy()
+	}
+	if g.size() > 0 {
+		return
+	}
+	if g.channel = nil; g.walk == nil {
+		l.freeGroup(c.ref, g)
+	}
+}
+
+// alive gives c until its next heartbeat.
+func (l *loop) alive(c *conn) {
+	l.wheel.set(&l.conns, c, l.seconds()+c.heartbeat+graceSeconds)
+}
+
+// heartbeats takes the bytes that a legacy RESP subscriber may send: h, each answered, and line ends.
+func (l *loop) heartbeats(c *conn, b []byte) int {
+	replies := l.replies[:0]
+	n := 0
+	for ; n < len(b); n++ {
+		if b[n] == 'h' {
+			replies = append(replies, wire.TextHeartbeat...)
+		} else if b[n] != '\r' && b[n] != '\n' {
+			break
+		}
+	}
+	l.answerHeartbeats(c, replies)
+	if n < len(b) && c.state != free {
+		l.closePolitely(c, BadHeartbeat)
+	}
+	return n
+}
+
+func (l *loop) answerHeartbeats(c *conn, replies []byte) {
+	n := len(replies) / len(wire.TextHeartbeat)
+	if n == 0 {
+		return
+	}
+	l.g.Stats.Heartbeats.Add(int64(n))
+	l.alive(c)
+	if l.replies = replies; l.send(c, replies, n) {
+		l.replies = nil
+	}
+}
+
+// frame takes one WebSocket frame.
+func (l *loop) frame(c *conn, b []byte) int {
+	var part *ws.Assembly
+	if c.aux != nil {
+		part = c.aux.part
+	}
+	msg, n, part, err := l.parser.Next(b, part, c.flags&deflates != 0)
+	if err != nil {
+		l.frameError(c, err)
+		return len(b)
+	}
+	if n == 0 {
+		return 0
+	}
+	l.keepPart(c, part)
+	l.received(c, msg)
+	return n
+}
+
+// keepPart has c remember the fragments that came, if any did.
+func (l *loop) keepPart(c *conn, part *ws.Assembly) {
+	if part != nil {
+		c.more().part = part
+	} else if c.aux != nil {
+		c.aux.part = nil
+		c.tidy()
+	}
+}
+
+func (l *loop) frameError(c *conn, err error) {
+	closing := &ws.CloseError{Code: ws.CloseInternal}
+	errors.As(err, &closing)
+	l.closeWS(c, closing.Code, closing.Reason, BadFrame)
+}
+
+// received takes a whole WebSocket message: a heartbeat, or a control frame.
+func (l *loop) received(c *conn, msg ws.Message) {
+	switch {
+	case msg.Op == ws.Continuation: // consumed, but no message is whole yet
+	case msg.Op == ws.Close:
+		l.closeWS(c, echoCode(msg.Code), "", PeerClosed)
+	case msg.Op == ws.Pong:
+	case msg.Op == ws.Ping:
+		l.send(c, ws.AppendFrame(nil, ws.Pong, false, msg.Payload), 1)
+	case string(bytes.TrimRight(msg.Payload, "\r\n")) == "h":
+		l.g.Stats.Heartbeats.Add(1)
+		l.alive(c)
+		l.text(c, wire.TextHeartbeat)
+	default:
+		l.refuse(c, wire.TextParam, BadHeartbeat)
+	}
+}
+
+// echoCode is the code that answers a close frame: its own, if it had one.
+func echoCode(code int) int {
+	if code == 0 || code == ws.CloseNoStatus {
+		return ws.CloseNormal
+	}
+	return code
+}
+
+// upgraded makes c a WebSocket connection, answers the handshake, and has it subscribe as its
+// query asks.
+func (l *loop) upgraded(c *conn, reply []byte, deflate bool, query url.Values) {
+	c.variant |= wire.WebSocket
+	if deflate {
+		c.variant |= wire.Deflate
+		c.flags |= deflates
+	}
+	c.state = waiting
+	l.send(c, reply, 0)
+	if c.state == free {
+		return
+	}
+	sub, err := wire.ParseSubQuery(query, l.g.wireLimits())
+	if err != nil {
+		l.refuse(c, wire.TextParam, BadCommand)
+		return
+	}
+	l.want(c, sub)
+}

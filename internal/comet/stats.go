@@ -1,0 +1,65 @@
+package comet
+
+import "sync/atomic"
+
+// Stats counts what a gateway did. Written by loops, read by anyone.
+type Stats struct {
+	Accepted     atomic.Int64 // connections
+	AcceptFailed atomic.Int64 // accepts that failed: no descriptors, no memory
+	HandedToHTTP atomic.Int64 // connections that turned out to speak plain HTTP
+	Subscribed   atomic.Int64 // connections that became subscribers
+	Heartbeats   atomic.Int64 // answered
+	Delivered    atomic.Int64 // messages written to or queued for connections, live
+	Resent       atomic.Int64 // the same, from what they had missed
+	DroppedLive  atomic.Int64 // live-only messages dropped for connections that read what they missed
+
+	Closed [numReasons]atomic.Int64
+}
+
+// Reason is why a connection was closed or refused. Each has its own label in the metrics.
+type Reason uint8
+
+const (
+	PeerClosed         Reason = iota + 1 // the peer closed or half-closed
+	Failed                               // reading or writing failed: reset, unreachable
+	Slow                                 // more waited for it than max_pending_bytes or max_pending_messages
+	HeartbeatTimeout                     // silent for heartbeat + 5 s
+	FirstPacketTimeout                   // no whole first command within first_packet_timeout
+	BadCommand                           // malformed or unknown command, bad argument
+	BadHandshake                         // WebSocket handshake refused
+	BadFrame                             // WebSocket protocol error
+	BadHeartbeat                         // something other than a heartbeat from a subscriber
+	TooLong                              // input past max_command_bytes or max_head_bytes
+	OriginRefused                        // allowed_origins
+	TokenRefused                         // token wrong, empty or expired
+	KeyUnknown                           // tokens are required and the key has none
+	SubscriberLimit                      // max_subscribers_per_key
+	AuthFailed                           // the token could not be checked
+	ResumeFailed                         // what it missed could not be read
+	MaxConnections                       // max_connections
+	HandshakeFailed                      // TLS
+	Kicked                               // closed on request, or its token was revoked
+	Shutdown                             // the node stops
+	Lingered                             // was being closed, and the peer did not read in time
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	PeerClosed: "peer_closed", Failed: "failed", Slow: "slow", HeartbeatTimeout: "heartbeat_timeout",
+	FirstPacketTimeout: "first_packet_timeout", BadCommand: "bad_command", BadHandshake: "bad_handshake",
+	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
+	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
+	AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
+	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", Lingered: "lingered",
+}
+
+func (r Reason) String() string { return reasonNames[r] }
+
+// Reasons returns all reasons, for metrics.
+func Reasons() []Reason {
+	all := make([]Reason, 0, numReasons-1)
+	for r := Reason(1); r < numReasons; r++ {
+		all = append(all, r)
+	}
+	return all
+}
