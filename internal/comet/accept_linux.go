@@ -11,16 +11,16 @@ import (
 // epollListener is an address whose one listening socket all loops watch; the kernel wakes one
 // of them for each connection.
 type epollListener struct {
-	g      *Gateway
-	kind   Kind
-	fd     int
-	number uint32       // from 1: how events name it
-	users  atomic.Int32 // loops that watch it; the last one closes it
+	*Listener
+	fd    int
+	event uint32       // how events name it, from 1
+	users atomic.Int32 // loops that watch it; the last one closes it
 }
 
-func (g *Gateway) listenEpoll(kind Kind, ln net.Listener) (listener, error) {
-	defer ln.Close()
-	tcp, ok := ln.(*net.TCPListener)
+// listenEpoll has all loops accept from socket until stop.
+func (g *Gateway) listenEpoll(ln *Listener, socket net.Listener) (stop func(), err error) {
+	defer socket.Close()
+	tcp, ok := socket.(*net.TCPListener)
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}
@@ -33,29 +33,29 @@ func (g *Gateway) listenEpoll(kind Kind, ln net.Listener) (listener, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	s := &epollListener{g: g, kind: kind, fd: fd, number: g.listened.Add(1)}
+	s := &epollListener{Listener: ln, fd: fd, event: uint32(ln.number) + 1}
 	s.users.Store(int32(len(g.loops)))
 	for _, l := range g.loops {
 		l.do(func(l *loop) { l.poll.(*epoll).listen(s) })
 	}
-	return s, nil
+	return s.unlisten, nil
 }
 
 func (e *epoll) listen(s *epollListener) {
-	e.listeners[s.number] = s
+	e.listeners[s.event] = s
 	e.watch(s)
 }
 
 func (e *epoll) watch(s *epollListener) {
-	if err := e.control(unix.EPOLL_CTL_ADD, s.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, id{gen: s.number}); err != nil {
+	if err := e.control(unix.EPOLL_CTL_ADD, s.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, id{gen: s.event}); err != nil {
 		s.g.acceptFailed(err)
 		e.resting = append(e.resting, s)
 	}
 }
 
-// close ends the accepting: a loop at a time, so that none accepts on a descriptor that is
+// unlisten ends the accepting: a loop at a time, so that none accepts on a descriptor that is
 // somebody else's by then.
-func (s *epollListener) close() {
+func (s *epollListener) unlisten() {
 	for _, l := range s.g.loops {
 		l.do(func(l *loop) { l.poll.(*epoll).unlisten(s) })
 	}
@@ -63,7 +63,7 @@ func (s *epollListener) close() {
 
 func (e *epoll) unlisten(s *epollListener) {
 	e.control(unix.EPOLL_CTL_DEL, s.fd, 0, id{})
-	delete(e.listeners, s.number)
+	delete(e.listeners, s.event)
 	for i, r := range e.resting {
 		if r == s {
 			e.resting = append(e.resting[:i], e.resting[i+1:]...)
@@ -116,8 +116,8 @@ func (s *epollListener) place(l *loop, fd int) {
 	}
 	best := s.g.lightest()
 	if best.load.Load() >= l.load.Load() {
-		l.addEpoll(s.kind, fd)
+		l.addEpoll(s.Listener, fd)
 		return
 	}
-	best.do(func(l *loop) { l.addEpoll(s.kind, fd) })
+	best.do(func(l *loop) { l.addEpoll(s.Listener, fd) })
 }

@@ -14,9 +14,7 @@ package comet
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,27 +92,19 @@ type Gateway struct {
 	limits atomic.Pointer[Limits]
 	loops  []*loop
 	pool   *pool
-	http   [numKinds]*handoff
 
-	open         atomic.Int64 // connections, those handed to net/http included
-	acceptLogged atomic.Int64 // when a failed accept was logged last, Unix nanoseconds
-	listened     atomic.Uint32
+	open         atomic.Int64   // connections, those handed to net/http included
+	acceptLogged atomic.Int64   // when a failed accept was logged last, Unix nanoseconds
 	wg           sync.WaitGroup // goroutines of the net.Conn engine
 
 	mu        sync.Mutex
-	listeners []listener // guarded by mu
+	listeners []*Listener // by number; guarded by mu
 }
-
-// listener is an address that is listened on. close ends the accepting and nothing else.
-type listener interface{ close() }
 
 // New makes a gateway whose loops are attached to cfg.Keys. Run must run for anything to happen.
 func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, pool: newPool(poolWorkers)}
 	g.SetLimits(cfg.Limits)
-	for k := range g.http {
-		g.http[k] = newHandoff()
-	}
 	for range loopCount(cfg.Loops) {
 		l, err := newLoop(g)
 		if err != nil {
@@ -130,36 +120,6 @@ func New(cfg Config) (*Gateway, error) {
 // SetLimits changes the limits for what comes after.
 func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
 
-// Listen listens on addr for peers of kind, and returns the address it got. With TLS every
-// connection speaks it; it is never guessed.
-func (g *Gateway) Listen(ctx context.Context, kind Kind, addr string, tlsConfig *tls.Config) (net.Addr, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	bound := ln.Addr()
-	var started listener
-	if tlsConfig == nil && g.usesEpoll() {
-		started, err = g.listenEpoll(kind, ln)
-	} else {
-		started = g.listenNet(kind, ln, tlsConfig)
-	}
-	if err != nil {
-		return nil, err
-	}
-	g.mu.Lock()
-	g.listeners = append(g.listeners, started)
-	g.mu.Unlock()
-	return bound, nil
-}
-
-func (g *Gateway) usesEpoll() bool { return haveEpoll && g.cfg.Engine != EngineNet }
-
-// HTTP returns the listener on which plain HTTP connections of kind appear, for an
-// http.Server to serve. It is closed when Run ends.
-func (g *Gateway) HTTP(kind Kind) net.Listener { return g.http[kind] }
-
 // Run serves until ctx ends, and returns when all that it started has ended: all
 // connections are closed then, except those that net/http has.
 func (g *Gateway) Run(ctx context.Context) {
@@ -174,20 +134,16 @@ func (g *Gateway) Run(ctx context.Context) {
 	wg.Wait()
 	g.pool.wait()
 	g.wg.Wait()
-	for _, h := range g.http {
-		h.Close()
+	for _, ln := range g.all() {
+		ln.Close()
 	}
 	g.closeLoops()
 }
 
-// StopAccepting closes all listeners. Connections live on.
+// StopAccepting closes all listening sockets. Connections live on.
 func (g *Gateway) StopAccepting() {
-	g.mu.Lock()
-	listeners := g.listeners
-	g.listeners = nil
-	g.mu.Unlock()
-	for _, ln := range listeners {
-		ln.close()
+	for _, ln := range g.all() {
+		ln.stopOnce.Do(ln.stop)
 	}
 }
 

@@ -41,7 +41,7 @@ type epoll struct {
 	ticked  bool               // a tick has passed since the last dispatch
 	look    func(uintptr) bool // poll, for raw
 
-	listeners map[uint32]*epollListener // by number
+	listeners map[uint32]*epollListener // by how events name them
 	iovecs    [][]byte                  // scratch of flushing
 }
 
@@ -136,8 +136,8 @@ func (e *epoll) end() {
 
 // addEpoll makes fd, a non-blocking socket counted as open, a connection of l; nil if the
 // kernel does not let it be watched.
-func (l *loop) addEpoll(kind Kind, fd int) *conn {
-	c := l.add(kind, int32(fd))
+func (l *loop) addEpoll(from *Listener, fd int) *conn {
+	c := l.add(from, int32(fd))
 	if err := l.poll.(*epoll).control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, c.id); err != nil {
 		l.close(c, Failed)
 		return nil

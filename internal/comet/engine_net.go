@@ -28,26 +28,19 @@ type netConn struct {
 	ended   bool          // the loop has done with nc, or somebody else has it; owned by the loop until taken
 }
 
-// netListener accepts for loops with net.Conn.
-type netListener struct {
-	net.Listener
-	cancel context.CancelFunc
-}
-
-func (ln *netListener) close() {
-	ln.cancel()
-	ln.Listener.Close()
-}
-
-func (g *Gateway) listenNet(kind Kind, ln net.Listener, tlsConfig *tls.Config) listener {
+// listenNet accepts from socket until stop.
+func (g *Gateway) listenNet(ln *Listener, socket net.Listener, tlsConfig *tls.Config) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	g.wg.Go(func() { g.acceptNet(ctx, kind, ln, tlsConfig) })
-	return &netListener{Listener: ln, cancel: cancel}
+	g.wg.Go(func() { g.acceptNet(ctx, ln, socket, tlsConfig) })
+	return func() {
+		cancel()
+		socket.Close()
+	}
 }
 
-func (g *Gateway) acceptNet(ctx context.Context, kind Kind, ln net.Listener, tlsConfig *tls.Config) {
+func (g *Gateway) acceptNet(ctx context.Context, ln *Listener, socket net.Listener, tlsConfig *tls.Config) {
 	for {
-		nc, err := ln.Accept()
+		nc, err := socket.Accept()
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
@@ -60,9 +53,9 @@ func (g *Gateway) acceptNet(ctx context.Context, kind Kind, ln net.Listener, tls
 		case !g.admit():
 			nc.Close()
 		case tlsConfig != nil:
-			g.wg.Go(func() { g.handshakeTLS(ctx, kind, tls.Server(nc, tlsConfig)) })
+			g.wg.Go(func() { g.handshakeTLS(ctx, ln, tls.Server(nc, tlsConfig)) })
 		default:
-			g.adoptNew(kind, nc)
+			g.adoptNew(ln, nc)
 		}
 	}
 }
@@ -77,7 +70,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // handshakeTLS does what may block, then gives the connection to a loop.
-func (g *Gateway) handshakeTLS(ctx context.Context, kind Kind, nc *tls.Conn) {
+func (g *Gateway) handshakeTLS(ctx context.Context, ln *Listener, nc *tls.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, g.limits.Load().FirstPacketTimeout)
 	defer cancel()
 	if err := nc.HandshakeContext(ctx); err != nil {
@@ -87,11 +80,11 @@ func (g *Gateway) handshakeTLS(ctx context.Context, kind Kind, nc *tls.Conn) {
 		g.cfg.Log.Debug("TLS handshake failed", "peer", nc.RemoteAddr(), "err", err)
 		return
 	}
-	g.adoptNew(kind, nc)
+	g.adoptNew(ln, nc)
 }
 
-func (g *Gateway) adoptNew(kind Kind, nc net.Conn) {
-	g.lightest().do(func(l *loop) { l.addNet(kind, nc) })
+func (g *Gateway) adoptNew(ln *Listener, nc net.Conn) {
+	g.lightest().do(func(l *loop) { l.addNet(ln, nc) })
 }
 
 // acceptFailed counts an accept that failed and logs it at most once a second.
@@ -106,8 +99,8 @@ func (g *Gateway) acceptFailed(err error) {
 }
 
 // addNet makes nc a connection of l and starts its reader.
-func (l *loop) addNet(kind Kind, nc net.Conn) *conn {
-	c := l.add(kind, -1)
+func (l *loop) addNet(from *Listener, nc net.Conn) *conn {
+	c := l.add(from, -1)
 	n := &netConn{nc: nc, id: c.id, taken: make(chan struct{}, 1)}
 	c.more().net = n
 	l.g.wg.Go(func() { n.read(l) })

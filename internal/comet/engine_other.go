@@ -42,10 +42,10 @@ func (d *doorbell) wake() {
 
 func (d *doorbell) end() { d.ticker.Stop() }
 
-func (g *Gateway) listenEpoll(Kind, net.Listener) (listener, error) {
+func (g *Gateway) listenEpoll(*Listener, net.Listener) (func(), error) {
 	return nil, errors.ErrUnsupported
 }
 
 func (g *Gateway) takeDescriptor(net.Conn) (int, error) { return -1, nil }
 
-func (l *loop) addEpoll(Kind, int) *conn { return nil }
+func (l *loop) addEpoll(*Listener, int) *conn { return nil }

@@ -12,60 +12,6 @@ import (
 	"gopush/internal/wire/ws"
 )
 
-// handoff is a net.Listener of connections that turned out to speak plain HTTP. Its queue is
-// bounded by max_connections.
-type handoff struct {
-	mu     sync.Mutex
-	filled sync.Cond
-	queue  []net.Conn // guarded by mu
-	closed bool       // guarded by mu
-}
-
-func newHandoff() *handoff {
-	h := new(handoff)
-	h.filled.L = &h.mu
-	return h
-}
-
-func (h *handoff) push(c net.Conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		c.Close()
-		return
-	}
-	h.queue = append(h.queue, c)
-	h.filled.Signal()
-}
-
-// Accept returns the next connection, or net.ErrClosed.
-func (h *handoff) Accept() (net.Conn, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.queue) == 0 && !h.closed {
-		h.filled.Wait()
-	}
-	if len(h.queue) == 0 {
-		return nil, net.ErrClosed
-	}
-	c := h.queue[0]
-	h.queue[0] = nil
-	h.queue = h.queue[1:]
-	return c, nil
-}
-
-// Close ends Accept once the queue is empty.
-func (h *handoff) Close() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	h.filled.Broadcast()
-	return nil
-}
-
-// Addr returns a name: the connections come from several addresses.
-func (h *handoff) Addr() net.Addr { return &net.UnixAddr{Name: "gopush", Net: "handoff"} }
-
 // handed is a connection on its way from a loop to net/http: what was read already comes first.
 type handed struct {
 	net.Conn
@@ -101,7 +47,8 @@ func (c *handed) CloseWrite() error {
 
 // Subscribe serves GET /sub on a connection that net/http has: a handshake after other
 // requests on a kept-alive connection. The connection goes back to a loop.
-func (g *Gateway) Subscribe(kind Kind) http.Handler {
+func (ln *Listener) Subscribe() http.Handler {
+	g := ln.g
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reply, deflate, err := g.acceptWS(r)
 		if err != nil {
@@ -110,7 +57,7 @@ func (g *Gateway) Subscribe(kind Kind) http.Handler {
 			writeRefusal(w, refusal)
 			return
 		}
-		if err := g.takeBack(w, kind, reply, deflate, r.URL.Query()); err != nil {
+		if err := ln.takeBack(w, reply, deflate, r.URL.Query()); err != nil {
 			g.cfg.Log.Debug("handshake not taken over", "err", err)
 		}
 	})
@@ -125,7 +72,7 @@ func writeRefusal(w http.ResponseWriter, refusal *ws.HandshakeError) {
 }
 
 // takeBack makes net/http's connection a loop's again, and has it subscribe.
-func (g *Gateway) takeBack(w http.ResponseWriter, kind Kind, reply []byte, deflate bool, query url.Values) error {
+func (ln *Listener) takeBack(w http.ResponseWriter, reply []byte, deflate bool, query url.Values) error {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
 		return errors.ErrUnsupported
@@ -139,7 +86,7 @@ func (g *Gateway) takeBack(w http.ResponseWriter, kind Kind, reply []byte, defla
 		unread = append(unread, bytes.Clone(h.unread)...)
 		nc = h.Conn // it keeps its place among the open connections
 	}
-	g.adopt(nc, kind, func(l *loop, c *conn) {
+	ln.g.adopt(ln, nc, func(l *loop, c *conn) {
 		if l.upgraded(c, reply, deflate, query); c.state != free {
 			l.input(c, unread)
 		}
@@ -149,7 +96,7 @@ func (g *Gateway) takeBack(w http.ResponseWriter, kind Kind, reply []byte, defla
 
 // adopt makes nc a connection of a loop, which then is told to begin with it. It is counted as
 // open already.
-func (g *Gateway) adopt(nc net.Conn, kind Kind, begin func(*loop, *conn)) {
+func (g *Gateway) adopt(from *Listener, nc net.Conn, begin func(*loop, *conn)) {
 	l := g.lightest()
 	fd, err := g.takeDescriptor(nc)
 	switch {
@@ -159,11 +106,11 @@ func (g *Gateway) adopt(nc net.Conn, kind Kind, begin func(*loop, *conn)) {
 		g.Stats.Closed[Failed].Add(1)
 	case fd >= 0:
 		l.do(func(l *loop) {
-			if c := l.addEpoll(kind, fd); c != nil {
+			if c := l.addEpoll(from, fd); c != nil {
 				begin(l, c)
 			}
 		})
 	default:
-		l.do(func(l *loop) { begin(l, l.addNet(kind, nc)) })
+		l.do(func(l *loop) { begin(l, l.addNet(from, nc)) })
 	}
 }

@@ -180,11 +180,11 @@ func (l *loop) each(f func(*conn)) {
 	}
 }
 
-// add makes a connection of kind, sniffing, with its first deadline.
-func (l *loop) add(kind Kind, fd int32) *conn {
+// add makes a connection accepted by from, sniffing, with its first deadline.
+func (l *loop) add(from *Listener, fd int32) *conn {
 	index := l.conns.take()
 	c := l.conns.at(index)
-	*c = conn{id: id{index: index, gen: c.gen + 1}, fd: fd, state: sniffing, kind: kind}
+	*c = conn{id: id{index: index, gen: c.gen + 1}, fd: fd, state: sniffing, kind: from.kind, from: from.number}
 	l.load.Add(1)
 	l.wheel.set(&l.conns, c, l.in(l.g.limits.Load().FirstPacketTimeout))
 	return c

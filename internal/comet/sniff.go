@@ -131,7 +131,7 @@ func refusalOf(err error) (*ws.HandshakeError, Reason) {
 
 // handOver gives c's socket to net/http, with all that was read of it.
 func (l *loop) handOver(c *conn, unread []byte) {
-	kind := c.kind
+	ln := l.g.all()[c.from]
 	nc, err := l.engine(c).detach(l, c)
 	l.remove(c)
 	if err != nil {
@@ -140,5 +140,5 @@ func (l *loop) handOver(c *conn, unread []byte) {
 		return
 	}
 	l.g.Stats.HandedToHTTP.Add(1)
-	l.g.http[kind].push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g})
+	ln.push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g})
 }
