@@ -1,0 +1,50 @@
+# What one does with this repository. "make help" lists it.
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 10m
+COUNT    ?= 10
+PKG      ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help run build deps test check lint race fuzz bench
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build and start a node with its embedded store (ARGS="--log-level debug")
+	@exec bin/gopush serve $(ARGS)
+
+build: ## Build bin/gopush, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gopush ./cmd/gopush
+
+deps: ## Print and install what the tests need besides Go
+	@sh tools/deps.sh
+
+test: deps race ## Install what the tests need and run all of them
+
+check: lint race ## All that has to be green before a push
+
+lint: ## Format, vet for three systems, staticcheck, build
+	@unformatted=$$($(TOOL) gofumpt -l .) && test -z "$$unformatted" || \
+		{ echo "run 'go tool -modfile=tools/go.mod gofumpt -w .' for:" $$unformatted; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(GO) build ./...
+
+race: ## Run all tests with the race detector
+	$(GO) test -race ./...
+
+fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for some)
+	@set -e; for pkg in $$($(GO) list $(PKG)); do \
+		listed=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for target in $$(echo "$$listed" | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+bench: ## Run every benchmark COUNT times (10); compare two outputs with benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(PKG)

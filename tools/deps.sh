@@ -1,0 +1,37 @@
+#!/bin/sh
+# Prints what the tests need besides Go, and installs what is missing: with apt-get where there
+# is one, else it says what to install.
+set -eu
+
+missing=
+
+# need WHY PACKAGE PROGRAM...: one of the programs must be there; PACKAGE is Debian's name for it.
+need() {
+	why=$1 package=$2
+	shift 2
+	for program; do
+		if command -v "$program" >/dev/null 2>&1; then
+			echo "found    $program ($why)"
+			return
+		fi
+	done
+	echo "missing  $package ($why)"
+	missing="$missing $package"
+}
+
+need "C compiler for the race detector" gcc cc gcc clang
+need "browser for the test of the WebSocket dialect" chromium chromium chromium-browser google-chrome
+
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "This is not a Debian or Ubuntu; install with the package manager of your system:$missing" >&2
+	exit 1
+fi
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+case " $missing " in *" gcc "*) missing="$missing libc6-dev" ;; esac
+echo "install $missing"
+$as_root apt-get update -q
+# shellcheck disable=SC2086 # a list of packages
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
