@@ -3,6 +3,7 @@ package ws_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -336,10 +337,10 @@ func checkSaid(t *testing.T, s said) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	for _, size := range []string{"h", strings.Repeat("x", 128), strings.Repeat("x", 4096)} {
-		b.Run("", func(b *testing.B) {
+	for _, size := range []int{1, 128, 4096} {
+		b.Run(fmt.Sprint(size, " bytes"), func(b *testing.B) {
 			p := &ws.Parser{MaxMessage: 1 << 20}
-			in := []byte(frame(fin|binary, size))
+			in := []byte(frame(fin|binary, strings.Repeat("x", size)))
 			b.ReportAllocs()
 			b.SetBytes(int64(len(in)))
 			for b.Loop() {
