@@ -48,6 +48,3 @@ const (
 	maskBytes  = 4
 	maxControl = 125 // bytes in a control frame
 )
-
-// MaxHeader is the number of bytes of the longest header of a frame.
-const MaxHeader = 2 + 8 + maskBytes
