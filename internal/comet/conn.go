@@ -13,6 +13,7 @@ type conn struct {
 	fd      int32        // of the epoll engine; -1: aux.net moves its bytes
 	state   state        //
 	kind    Kind         // of its listener
+	from    uint8        // the listener's number
 	variant wire.Variant // how messages are encoded for it
 	flags   flags        //
 	why     Reason       // it is being closed; 0: it is not

@@ -1,31 +1,146 @@
-// Package node puts a node together and runs it.
+// Package node puts a node together by hand and runs it. It is the only package that knows
+// all the others, and what it knows of them is their constructors: what a message goes
+// through on its way is in docs/design.md.
+//
+//	config ─> store ─> channel.Hub ─> comet.Gateway ─> web handlers, an http.Server for each address
 package node
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gopush/internal/auth"
+	"gopush/internal/channel"
+	"gopush/internal/comet"
 	"gopush/internal/config"
+	"gopush/internal/web"
 )
 
 // Node is one gopush process.
-type Node struct{}
+type Node struct {
+	log     *slog.Logger // set by Open, never changed, as all below but for cfg and settings
+	level   *slog.LevelVar
+	started time.Time
+
+	store   store
+	hub     *channel.Hub
+	gateway *comet.Gateway
+	tokens  *auth.Tokens // nil: auth = none
+	metrics *prometheus.Registry
+	http    []httpServer
+	addrs   Addrs
+
+	cfg      atomic.Pointer[config.Config] // swapped by Reload
+	settings atomic.Pointer[web.Settings]  // made of cfg
+	stopping atomic.Bool
+}
 
 // Addrs is where a node listens.
 type Addrs struct{ Public, Admin, Ops []net.Addr }
 
-// Open makes a node.
-func Open(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
-	return nil, errors.New("not built yet")
+// httpServer serves the plain HTTP of one address.
+type httpServer struct {
+	*http.Server
+	listener *comet.Listener
+	tls      *certificate // nil: plain
 }
 
-// Run serves until ctx ends.
-func (n *Node) Run(ctx context.Context) error { return nil }
+// Open makes a node that listens already; Run serves. A configuration that Validate refuses
+// is the caller's mistake.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
+	n := &Node{log: log, level: level, started: time.Now(), metrics: prometheus.NewRegistry()}
+	n.cfg.Store(&cfg)
+	n.settings.Store(settingsOf(&cfg))
+	err := n.open(ctx, &cfg)
+	if err != nil {
+		n.abandon()
+		return nil, err
+	}
+	return n, nil
+}
 
-// Reload takes over what can be changed at run time.
-func (n *Node) Reload(cfg config.Config) error { return nil }
+func (n *Node) open(ctx context.Context, cfg *config.Config) (err error) {
+	if n.store, err = openStore(cfg, log(n.log, "store")); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	if n.hub, err = channel.Open(ctx, hubConfig(cfg, n.store, log(n.log, "channel"))); err != nil {
+		return fmt.Errorf("read mid limits: %w", err)
+	}
+	if cfg.Auth == "token" {
+		n.tokens = auth.NewTokens(n.store, time.Now)
+	}
+	if n.gateway, err = comet.New(n.gatewayConfig(cfg)); err != nil {
+		return fmt.Errorf("start event loops: %w", err)
+	}
+	n.register()
+	return n.listen(ctx, cfg)
+}
+
+func log(log *slog.Logger, part string) *slog.Logger { return log.With("part", part) }
+
+// abandon closes what a failed Open had opened.
+func (n *Node) abandon() {
+	if n.gateway != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		n.gateway.Run(ctx)
+	}
+	if n.store != nil {
+		n.store.Close()
+	}
+}
+
+func hubConfig(cfg *config.Config, s store, log *slog.Logger) channel.Config {
+	return channel.Config{
+		Store: s, Node: nodeName(cfg), Log: log,
+		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
+		MaxSubscribersPerKey: cfg.MaxSubscribersPerKey, StoreTimeout: time.Duration(cfg.StoreTimeout),
+	}
+}
+
+func nodeName(cfg *config.Config) string {
+	if cfg.Node != "" {
+		return cfg.Node
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "gopush"
+	}
+	return name
+}
+
+func (n *Node) gatewayConfig(cfg *config.Config) comet.Config {
+	gc := comet.Config{
+		Keys: n.hub, Limits: limitsOf(cfg), Loops: cfg.Loops, Engine: engineOf(cfg.Engine),
+		Origins: n.allowsOrigin, StoreTimeout: time.Duration(cfg.StoreTimeout), Log: log(n.log, "comet"),
+	}
+	if n.tokens != nil {
+		gc.Authorize = n.tokens.Check
+	}
+	return gc
+}
+
+func engineOf(name string) comet.Engine {
+	switch name {
+	case "epoll":
+		return comet.EngineEpoll
+	case "net":
+		return comet.EngineNet
+	}
+	return comet.EngineAuto
+}
 
 // Addrs returns where the node listens.
-func (n *Node) Addrs() Addrs { return Addrs{} }
+func (n *Node) Addrs() Addrs { return n.addrs }
+
+// errStopping is why a node that is going is not ready.
+var errStopping = errors.New("the node is stopping")

@@ -1,0 +1,43 @@
+package comet
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Register makes what g counts metrics.
+func (g *Gateway) Register(reg prometheus.Registerer) {
+	s := &g.Stats
+	counter(reg, "gopush_connections_accepted_total", "Connections accepted.", nil, &s.Accepted)
+	counter(reg, "gopush_accept_failures_total", "Accepts that failed: no descriptors, no memory.", nil, &s.AcceptFailed)
+	counter(reg, "gopush_connections_http_total", "Connections handed to net/http.", nil, &s.HandedToHTTP)
+	counter(reg, "gopush_subscribers_total", "Connections that became subscribers.", nil, &s.Subscribed)
+	counter(reg, "gopush_heartbeats_total", "Heartbeats answered.", nil, &s.Heartbeats)
+	counter(reg, "gopush_deliveries_total", "Messages queued for connections as they came.", nil, &s.Delivered)
+	counter(reg, "gopush_deliveries_resumed_total", "Messages queued for connections that had missed them.", nil, &s.Resent)
+	counter(reg, "gopush_dropped_live_total", "Live-only messages dropped for connections that were reading what they had missed.", nil, &s.DroppedLive)
+	for _, r := range Reasons() {
+		counter(reg, "gopush_connections_closed_total", "Connections closed or refused, by reason.",
+			prometheus.Labels{"reason": r.String()}, &s.Closed[r])
+	}
+	gauge(reg, "gopush_connections", "Connections open, HTTP included.", func() int64 { return g.open.Load() })
+	gauge(reg, "gopush_inbox_bytes", "Payload posted and not yet delivered.", g.inboxBytes)
+}
+
+func (g *Gateway) inboxBytes() (sum int64) {
+	for _, l := range g.loops {
+		sum += l.inbox.bytes.Load()
+	}
+	return sum
+}
+
+func counter(reg prometheus.Registerer, name, help string, labels prometheus.Labels, v *atomic.Int64) {
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
+		func() float64 { return float64(v.Load()) }))
+}
+
+func gauge(reg prometheus.Registerer, name, help string, v func() int64) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+		func() float64 { return float64(v()) }))
+}

@@ -1,0 +1,116 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gopush/internal/comet"
+	"gopush/internal/config"
+	"gopush/internal/web"
+)
+
+// How long a peer may take over HTTP, besides first_packet_timeout for its first head.
+const (
+	httpHeadTimeout = 10 * time.Second
+	httpReadTimeout = 60 * time.Second // head and body
+	httpIdleTimeout = 120 * time.Second
+)
+
+// listen binds all addresses, so that a port that is taken stops the start.
+func (n *Node) listen(ctx context.Context, cfg *config.Config) error {
+	shared := n.webConfig()
+	for _, addr := range cfg.Public {
+		if err := n.listenOn(ctx, comet.Public, addr, &n.addrs.Public, shared); err != nil {
+			return err
+		}
+	}
+	for _, addr := range cfg.Admin {
+		if err := n.listenOn(ctx, comet.Admin, addr, &n.addrs.Admin, shared); err != nil {
+			return err
+		}
+	}
+	for _, addr := range cfg.Ops {
+		if err := n.listenOn(ctx, comet.Ops, addr, &n.addrs.Ops, shared); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Address, bound *[]net.Addr, shared web.Config) error {
+	cert, err := loadCertificate(addr)
+	if err != nil {
+		return err
+	}
+	ln, err := n.gateway.Listen(ctx, kind, addr.HostPort, cert.config())
+	if err != nil {
+		return fmt.Errorf("listen on %s (%v): %w", addr.HostPort, kind, err)
+	}
+	*bound = append(*bound, ln.Addr())
+	shared.Subscribe = ln.Subscribe()
+	n.http = append(n.http, httpServer{
+		listener: ln, tls: cert,
+		Server: &http.Server{
+			Handler:           handler(kind, shared, web.Trust{Loopback: addr.Loopback()}),
+			ReadHeaderTimeout: httpHeadTimeout,
+			ReadTimeout:       httpReadTimeout,
+			IdleTimeout:       httpIdleTimeout,
+			MaxHeaderBytes:    int(n.cfg.Load().MaxHeadBytes),
+			ErrorLog:          slog.NewLogLogger(log(n.log, "http").Handler(), slog.LevelDebug),
+		},
+	})
+	return nil
+}
+
+func handler(kind comet.Kind, cfg web.Config, trust web.Trust) http.Handler {
+	switch kind {
+	case comet.Admin:
+		return web.Admin(cfg, trust)
+	case comet.Ops:
+		return web.Ops(cfg, trust)
+	}
+	return web.Public(cfg)
+}
+
+func (n *Node) webConfig() web.Config {
+	return web.Config{
+		Keys: n.hub, Settings: n.settings.Load, Tokens: n.tokens, Addresses: n.addresses,
+		Ready: n.checks(), Stats: stats{n}, Started: n.started, Level: n.level,
+		Exposition: promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}),
+		Metrics:    web.NewMetrics(n.metrics), Log: log(n.log, "web"),
+	}
+}
+
+// addresses returns where clients of a protocol connect, as /1/server/get tells them.
+func (n *Node) addresses(p web.Protocol) []string {
+	cfg := n.cfg.Load()
+	advertised := cfg.AdvertiseTCP
+	if p == web.WebSocket {
+		advertised = cfg.AdvertiseWS
+	}
+	if len(advertised) > 0 {
+		return advertised
+	}
+	all := make([]string, len(n.addrs.Public))
+	for i, a := range n.addrs.Public {
+		all[i] = a.String()
+	}
+	return all
+}
+
+// allowsOrigin judges the pages that subscribe: all do, unless allowed_origins names some.
+func (n *Node) allowsOrigin(origin string) bool {
+	allowed := n.settings.Load().AllowedOrigins
+	for _, a := range allowed {
+		if a == origin {
+			return true
+		}
+	}
+	return len(allowed) == 0
+}

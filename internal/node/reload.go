@@ -1,0 +1,95 @@
+package node
+
+import (
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"gopush/internal/auth"
+	"gopush/internal/comet"
+	"gopush/internal/config"
+	"gopush/internal/web"
+)
+
+// Reload takes over what can be changed while the node runs: log level, limits, API keys and
+// certificates. With an error nothing has changed. cfg differs from the node's only in that.
+func (n *Node) Reload(cfg config.Config) error {
+	pairs, err := n.readCertificates(&cfg)
+	if err != nil {
+		return err
+	}
+	for i, s := range n.http {
+		if s.tls != nil {
+			s.tls.current.Store(pairs[i])
+		}
+	}
+	n.level.Set(cfg.LogLevel)
+	n.gateway.SetLimits(limitsOf(&cfg))
+	n.hub.SetLimits(int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
+	if s, ok := n.store.(interface{ SetMaxStoredPerKey(int) }); ok {
+		s.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
+	}
+	n.settings.Store(settingsOf(&cfg))
+	n.cfg.Store(&cfg)
+	return nil
+}
+
+// readCertificates reads the certificates of all addresses again, in the order of n.http.
+func (n *Node) readCertificates(cfg *config.Config) ([]*tls.Certificate, error) {
+	pairs := make([]*tls.Certificate, 0, len(n.http))
+	for _, list := range [][]config.Address{cfg.Public, cfg.Admin, cfg.Ops} {
+		for _, addr := range list {
+			if !addr.TLS() {
+				pairs = append(pairs, nil)
+				continue
+			}
+			pair, err := tls.LoadX509KeyPair(addr.TLSCert, addr.TLSKey)
+			if err != nil {
+				return nil, fmt.Errorf("certificate of %s: %w", addr.HostPort, err)
+			}
+			pairs = append(pairs, &pair)
+		}
+	}
+	return pairs, nil
+}
+
+// settingsOf returns what the handlers of HTTP need of cfg.
+func settingsOf(cfg *config.Config) *web.Settings {
+	secrets := make(map[string]string, len(cfg.APIKeys))
+	for _, k := range cfg.APIKeys {
+		secrets[k.Name] = k.Secret
+	}
+	return &web.Settings{
+		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
+		DefaultExpire: time.Duration(cfg.DefaultExpire), OpenHistory: cfg.LegacyHistory == "open",
+		APIKeys: auth.NewAPIKeys(secrets), TrustedNetworks: cfg.TrustedNetworks,
+		AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins,
+	}
+}
+
+// aroundMessage is how much larger than a message a command may be by default, and how large
+// one is that carries none.
+const aroundMessage = 64 << 10
+
+// limitsOf returns what one connection may cost.
+func limitsOf(cfg *config.Config) comet.Limits {
+	l := comet.Limits{
+		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxHeadBytes: int(cfg.MaxHeadBytes),
+		MaxPendingBytes: int(cfg.MaxPendingBytes), MaxPendingMessages: cfg.MaxPendingMessages,
+		MaxConnections:     cfg.MaxConnections,
+		FirstPacketTimeout: time.Duration(cfg.FirstPacketTimeout), MinHeartbeat: time.Duration(cfg.MinHeartbeat),
+	}
+	l.MaxCommandBytes[comet.Public] = aroundMessage
+	l.MaxCommandBytes[comet.Admin] = aroundMessage + int(cfg.MaxMessageBytes)
+	if cfg.MaxCommandBytes > 0 {
+		l.MaxCommandBytes[comet.Public] = int(cfg.MaxCommandBytes)
+		l.MaxCommandBytes[comet.Admin] = int(cfg.MaxCommandBytes)
+	}
+	if l.MaxConnections == 0 {
+		l.MaxConnections = descriptorLimit() - reservedDescriptors
+	}
+	return l
+}
+
+// reservedDescriptors are for the store, the listeners and what else is not a connection.
+const reservedDescriptors = 256

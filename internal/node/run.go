@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Run serves until ctx ends, then goes, within shutdown_timeout: it stops accepting, lets HTTP
+// requests end and queues leave, tells subscribers to go, ends what stores, and closes the
+// store. It returns nil after that, or why it could not go on.
+func (n *Node) Run(ctx context.Context) error {
+	hubCtx, stopHub := context.WithCancel(context.WithoutCancel(ctx))
+	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
+	var hub, gateway, servers sync.WaitGroup
+	hub.Go(func() { n.hub.Run(hubCtx) })
+	hub.Go(func() { n.keepMemory(hubCtx) })
+	gateway.Go(func() { n.gateway.Run(gatewayCtx) })
+	for _, s := range n.http {
+		servers.Go(func() { n.serve(s) })
+	}
+
+	<-ctx.Done()
+	n.log.Info("stopping", "connections", n.gateway.Connections())
+	n.stopping.Store(true)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(n.cfg.Load().ShutdownTimeout))
+	defer cancel()
+	n.gateway.StopAccepting()
+	n.closeHTTP(deadline)
+	n.gateway.Drain(deadline)
+	stopGateway()
+	gateway.Wait()
+	servers.Wait()
+	stopHub()
+	hub.Wait()
+	return n.store.Close()
+}
+
+func (n *Node) serve(s httpServer) {
+	if err := s.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		n.log.Error("HTTP ended", "addr", s.listener.Addr(), "err", err)
+	}
+}
+
+// closeHTTP lets the requests under way end; those that have not by the deadline are cut.
+func (n *Node) closeHTTP(deadline context.Context) {
+	var closing sync.WaitGroup
+	for _, s := range n.http {
+		closing.Go(func() {
+			if s.Shutdown(deadline) != nil {
+				s.Close()
+			}
+		})
+	}
+	closing.Wait()
+}

@@ -1,0 +1,51 @@
+package node
+
+import (
+	"crypto/tls"
+	"fmt"
+	"sync/atomic"
+
+	"gopush/internal/config"
+)
+
+// certificate is the certificate of one address, which Reload may swap.
+type certificate struct {
+	addr    config.Address
+	current atomic.Pointer[tls.Certificate]
+}
+
+// loadCertificate reads the files that addr names; nil if it names none.
+func loadCertificate(addr config.Address) (*certificate, error) {
+	if !addr.TLS() {
+		return nil, nil
+	}
+	c := &certificate{addr: addr}
+	pair, err := c.read(addr)
+	if err != nil {
+		return nil, err
+	}
+	c.current.Store(pair)
+	return c, nil
+}
+
+func (c *certificate) read(addr config.Address) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(addr.TLSCert, addr.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of %s: %w", addr.HostPort, err)
+	}
+	return &pair, nil
+}
+
+// config returns how TLS is spoken with c; nil for none.
+func (c *certificate) config() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.current.Load(), nil
+		},
+	}
+}
