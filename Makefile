@@ -7,6 +7,7 @@ COUNT    ?= 10
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help run build deps test check lint race fuzz bench
 
 help: ## List these targets

@@ -32,6 +32,6 @@ as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 case " $missing " in *" gcc "*) missing="$missing libc6-dev" ;; esac
 echo "install $missing"
-$as_root apt-get update -q
+$as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of packages
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

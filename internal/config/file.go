@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/BurntSushi/toml"
@@ -29,6 +30,9 @@ func (l *loader) readFile(file string) {
 func describe(err error) string {
 	if syntax, ok := errors.AsType[toml.ParseError](err); ok {
 		return fmt.Sprintf("line %d: %s", syntax.Position.Line, syntax.Message)
+	}
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err.Error()
 	}
 	return err.Error()
 }

@@ -104,28 +104,29 @@ func TestEachMistakeIsToldByName(t *testing.T) {
 		{"level", "", []string{"GOPUSH_LOG_LEVEL=loud"}, nil, `log_level = "loud" (GOPUSH_LOG_LEVEL): must be debug, info, warn or error`},
 		{"network", "trusted_networks = ['10.0.0.1']", nil, nil, `trusted_networks = "10.0.0.1" (FILE): a network is ADDRESS/BITS`},
 		{"address", "", nil, []string{"--public=6969"}, `public = "6969" (--public): an address is HOST:PORT`},
-		{"word", "", nil, []string{"--store=redis"}, "store = redis (--store): must be one of pebble, memory"},
-		{"below the range", "min_heartbeat = '10ms'", nil, nil, "min_heartbeat = 10ms (FILE): must be 1s or more"},
+		{"word", "", nil, []string{"--store=redis"}, `store = "redis" (--store): must be one of pebble, memory`},
+		{"below the range", "min_heartbeat = '10ms'", nil, nil, `min_heartbeat = "10ms" (FILE): must be 1s or more`},
 		{"above the range", "", []string{"GOPUSH_MAX_KEY_BYTES=256"}, nil, "max_key_bytes = 256 (GOPUSH_MAX_KEY_BYTES): must be 255 or less"},
 		{"negative number", "max_connections = -1", nil, nil, "max_connections = -1 (FILE): must be 0 or more"},
 		{"TLS certificate without key", "", nil, []string{"--public=:1?tls_cert=c.pem"}, "tls_cert and tls_key are given together"},
 		{"unknown word behind an address", "", nil, []string{"--public=:1?cert=c.pem"}, `"cert" is not known behind an address`},
 		{"TLS files that are not there", "", nil, []string{"--admin=127.0.0.1:1?tls_cert=/no/c.pem&tls_key=/no/k.pem"}, "certificate of 127.0.0.1:1: open /no/c.pem"},
-		{"one address twice", "", nil, []string{"--public=127.0.0.1:6970"}, "admin = [127.0.0.1:6970]: 127.0.0.1:6970 is an address of public already"},
+		{"one address twice", "", nil, []string{"--public=127.0.0.1:6970"}, `admin = ["127.0.0.1:6970"]: 127.0.0.1:6970 is an address of public already`},
 		{"admin beyond loopback", "", nil, []string{"--admin=0.0.0.0:6970"}, "api_keys: missing: admin = 0.0.0.0:6970 is beyond loopback"},
 		{"ops beyond loopback", "", []string{"GOPUSH_OPS=:6971"}, nil, "api_keys: missing: ops = :6971 is beyond loopback"},
 		{"public beyond loopback", "public = ['[::]:6969']", nil, nil, "public_without_auth: missing: public = [::]:6969 is beyond loopback"},
 		{"key that is too short", "", []string{"GOPUSH_API_KEYS=web:short"}, nil, "api_keys (GOPUSH_API_KEYS): an API key is NAME:SECRET"},
-		{"key name twice", "", nil, []string{"--api-keys=a:12345678,a:12345679"}, "api_keys = [a:*** a:***] (--api-keys): the name a is given twice"},
+		{"key name twice", "", nil, []string{"--api-keys=a:12345678,a:12345679"}, `api_keys = ["a:***", "a:***"] (--api-keys): the name a is given twice`},
 		{"no key file", "", nil, []string{"--api-keys-file=/no/keys"}, "api_keys (api_keys_file): open /no/keys"},
-		{"origin with a path", "", nil, []string{"--allowed-origins=https://example.com/"}, "allowed_origins = [https://example.com/] (--allowed-origins): an origin is"},
-		{"advertised without a port", "", nil, []string{"--advertise-tcp=example.com"}, "advertise_tcp = [example.com] (--advertise-tcp): each must be HOST:PORT"},
+		{"origin with a path", "", nil, []string{"--allowed-origins=https://example.com/"}, `allowed_origins = ["https://example.com/"] (--allowed-origins): an origin is`},
+		{"advertised without a port", "", nil, []string{"--advertise-tcp=example.com"}, `advertise_tcp = ["example.com"] (--advertise-tcp): each must be HOST:PORT`},
+		{"no file", "", []string{}, []string{"--config=/no/gopush.toml"}, "/no/gopush.toml: no such file"},
 		{"no directory", "data = ''", nil, nil, "data (FILE): missing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			file := write(t, "gopush.toml", row.file)
-			_, err := config.Load(append(row.args, "--config", file), row.environ)
+			_, err := config.Load(append([]string{"--config", file}, row.args...), row.environ)
 			got := strings.ReplaceAll(fmt.Sprint(err), file, "FILE")
 			if !strings.Contains(got, row.want) {
 				t.Errorf("file %q, environment %q, flags %q:\n%s\nwant a line with\n  %s", row.file, row.environ, row.args, got, row.want)

@@ -34,11 +34,12 @@ func (c Config) Validate() Mistakes {
 	return found
 }
 
-// valueOf prints a setting for a mistake; "" when it is empty.
+// valueOf is a setting's value as a file would have it; "" when it has none.
 func valueOf(c *Config, name string) string {
 	for _, s := range settings() {
 		if v := s.of(c); s.name == name && !v.IsZero() {
-			return fmt.Sprintf("%v", plain(v))
+			_, value, _ := strings.Cut(line(name, plain(v)), " = ")
+			return value
 		}
 	}
 	return ""
@@ -50,10 +51,10 @@ func (s setting) check(c *Config) string {
 	if oneof := s.Tag.Get("oneof"); oneof != "" && !contains(oneof, v.String()) {
 		return "must be one of " + strings.ReplaceAll(oneof, ",", ", ")
 	}
-	if least := s.Tag.Get("min"); least != "" && v.Int() < parseInt(v.Type(), least) {
+	if least := s.Tag.Get("min"); least != "" && v.Int() < bound(v.Type(), least) {
 		return "must be " + least + " or more"
 	}
-	if most := s.Tag.Get("max"); most != "" && v.Int() > parseInt(v.Type(), most) {
+	if most := s.Tag.Get("max"); most != "" && v.Int() > bound(v.Type(), most) {
 		return "must be " + most + " or less"
 	}
 	return ""
@@ -68,9 +69,9 @@ func contains(list, word string) bool {
 	return false
 }
 
-// parseInt reads a bound in the words of the setting's own type. The tags are ours: one that
-// does not parse is a bug, held by a test.
-func parseInt(t reflect.Type, text string) int64 {
+// bound reads a tag in the words of the setting's own type. One that
+// does not parse is a bug of Config, not a mistake of its user.
+func bound(t reflect.Type, text string) int64 {
 	target := reflect.New(t)
 	if u, ok := target.Interface().(encoding.TextUnmarshaler); ok {
 		if err := u.UnmarshalText([]byte(text)); err != nil {

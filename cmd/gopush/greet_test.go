@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"gopush/internal/config"
+	"gopush/internal/node"
+)
+
+func TestGreetingNamesWhatListensAndWhatToTry(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name               string
+		args               []string
+		public, admin, ops []net.Addr
+		want               []string
+		without            string
+	}{
+		{
+			"as it comes", nil, bound("127.0.0.1:6969"), bound("127.0.0.1:6970"), bound("127.0.0.1:6971"),
+			[]string{"store ./gopush-data", "public  127.0.0.1:6969", "admin   127.0.0.1:6970", "ops     127.0.0.1:6971", "  gopush sub hello\n", "  gopush push hello ", "  curl http://127.0.0.1:6971/readyz\n"},
+			"--server",
+		},
+		{
+			"other ports, every address",
+			[]string{"--store=memory"},
+			bound("0.0.0.0:1", "[::1]:2"), bound("127.0.0.1:3"), nil,
+			[]string{"store memory", "public  0.0.0.0:1", "public  [::1]:2", "gopush sub --server 127.0.0.1:1 hello", "gopush push --server 127.0.0.1:3 hello"},
+			"curl",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(row.args, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			greet(&out, c, node.Addrs{Public: row.public, Admin: row.admin, Ops: row.ops})
+			for _, want := range row.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("greeting has no %q:\n%s", want, out.String())
+				}
+			}
+			if strings.Contains(out.String(), row.without) {
+				t.Errorf("greeting has %q, which is of no use here:\n%s", row.without, out.String())
+			}
+		})
+	}
+}
+
+func bound(addresses ...string) (all []net.Addr) {
+	for _, a := range addresses {
+		all = append(all, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a)))
+	}
+	return all
+}
