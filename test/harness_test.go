@@ -1,0 +1,314 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of these tests: long enough for a loaded machine, short enough
+// to end. Nothing is measured by it.
+const patience = 20 * time.Second
+
+var binary string // of gopush, built by TestMain
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "gopush-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "gopush")
+	args := []string{"build", "-o", binary}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "gopush/cmd/gopush")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build gopush: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// node is a running gopush process.
+type node struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	dir    string
+	stderr *lockedBuffer
+	exited chan struct{} // closed when the process has ended
+	err    error         // how; valid once exited is closed
+
+	public, admin, ops []string // addresses it listens on
+}
+
+// lockedBuffer collects what a process says.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serve starts a node on free ports with a store in a directory of its own, waits until it
+// says that it is ready, and ends it with the test. Flags may override anything.
+func serve(t *testing.T, flags ...string) *node {
+	t.Helper()
+	return serveIn(t, t.TempDir(), flags...)
+}
+
+// serveIn is serve with the store in dir.
+func serveIn(t *testing.T, dir string, flags ...string) *node {
+	t.Helper()
+	n := &node{t: t, dir: dir, stderr: new(lockedBuffer), exited: make(chan struct{})}
+	args := append([]string{
+		"serve", "--data", filepath.Join(dir, "data"), "--min-free-bytes", "0",
+		"--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ops", "127.0.0.1:0",
+	}, flags...)
+	n.cmd = exec.Command(binary, args...)
+	n.cmd.Stderr = n.stderr
+	stdout, err := n.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan error, 1)
+	go n.read(stdout, ready)
+	t.Cleanup(n.kill)
+	select {
+	case err := <-ready:
+		if err != nil {
+			t.Fatalf("gopush %s: %v\n%s", strings.Join(args, " "), err, n.stderr)
+		}
+	case <-time.After(patience):
+		t.Fatalf("gopush %s: not ready after %v\n%s", strings.Join(args, " "), patience, n.stderr)
+	}
+	return n
+}
+
+// read takes the addresses from what the node prints, then waits for its end.
+func (n *node) read(stdout io.Reader, ready chan<- error) {
+	lines := bufio.NewScanner(stdout)
+	told := false
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		switch {
+		case len(fields) > 1 && fields[0] == "public":
+			n.public = append(n.public, fields[1])
+		case len(fields) > 1 && fields[0] == "admin":
+			n.admin = append(n.admin, fields[1])
+		case len(fields) > 1 && fields[0] == "ops":
+			n.ops = append(n.ops, fields[1])
+		case !told && strings.HasPrefix(lines.Text(), "Try in another terminal"):
+			told = true
+			ready <- nil
+		}
+	}
+	n.err = n.cmd.Wait()
+	close(n.exited)
+	if !told {
+		ready <- fmt.Errorf("ended: %v", n.err)
+	}
+}
+
+// kill ends the node at once, as kill -9 does.
+func (n *node) kill() {
+	n.cmd.Process.Kill()
+	<-n.exited
+}
+
+// stop ends the node with SIGTERM and returns how it ended.
+func (n *node) stop() error {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		n.t.Fatal(err)
+	}
+	select {
+	case <-n.exited:
+	case <-time.After(patience):
+		n.t.Fatalf("still there %v after SIGTERM\n%s", patience, n.stderr)
+	}
+	return n.err
+}
+
+// restart ends the node with kill -9 and starts one on the same store; addresses change.
+func (n *node) restart(flags ...string) *node {
+	n.t.Helper()
+	n.kill()
+	return serveIn(n.t, n.dir, flags...)
+}
+
+// Status and body of an HTTP answer.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends an HTTP request to url with body and alternating names and values of headers.
+func do(t *testing.T, method, url, body string, header ...string) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(got)}
+}
+
+func (n *node) publicURL(path string) string { return "http://" + n.public[0] + path }
+func (n *node) adminURL(path string) string  { return "http://" + n.admin[0] + path }
+func (n *node) opsURL(path string) string    { return "http://" + n.ops[0] + path }
+
+// push pushes payload to key and fails the test unless it is accepted.
+func (n *node) push(key, payload, query string) {
+	n.t.Helper()
+	if a := do(n.t, "POST", n.adminURL("/v1/push/"+key+query), payload); a.status != 200 {
+		n.t.Fatalf("push %q to %q: %d %s", payload, key, a.status, a.body)
+	}
+}
+
+// metric returns the value of a line of /metrics, as text; "" if there is none.
+func (n *node) metric(name string) string {
+	n.t.Helper()
+	for line := range strings.Lines(do(n.t, "GET", n.opsURL("/metrics"), "").body) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return ""
+}
+
+// eventually polls until ok, for what a node does in its own time.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// peer is a raw connection.
+type peer struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+func dial(t *testing.T, addr string) *peer {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return &peer{t, c, bufio.NewReader(c)}
+}
+
+func (p *peer) send(s string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p, s); err != nil {
+		p.t.Fatalf("send %.60q: %v", s, err)
+	}
+}
+
+// expect reads exactly want.
+func (p *peer) expect(want string) {
+	p.t.Helper()
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(p.r, got)
+	if string(got) != want {
+		p.t.Fatalf("got %q (%v), want %q", got[:n], err, want)
+	}
+}
+
+// expectEnd reads what is left, which must be want, until the other side closes.
+func (p *peer) expectEnd(want string) {
+	p.t.Helper()
+	got, err := io.ReadAll(p.r)
+	if string(got) != want || errors.Is(err, os.ErrDeadlineExceeded) {
+		p.t.Fatalf("got %q and then %v, want %q and the end", got, err, want)
+	}
+}
+
+// message reads one legacy RESP message and returns its JSON.
+func (p *peer) message() string {
+	p.t.Helper()
+	head, err := p.r.ReadString('\n')
+	var size int
+	if _, scanErr := fmt.Sscanf(head, "$%d\r\n", &size); scanErr != nil {
+		p.t.Fatalf("got %q (%v), want a message", head, err)
+	}
+	body := make([]byte, size+2)
+	if _, err := io.ReadFull(p.r, body); err != nil {
+		p.t.Fatal(err)
+	}
+	return string(body[:size])
+}
+
+// command is a RESP array of bulk strings.
+func command(args ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, a := range args {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
+	}
+	return b.String()
+}
+
+// subscribe connects a legacy RESP subscriber of key; more are TOKEN, VERSION and MID.
+func (n *node) subscribe(key string, more ...string) *peer {
+	n.t.Helper()
+	p := dial(n.t, n.public[0])
+	p.send(command(append([]string{"sub", key, "60"}, more...)...))
+	p.expect("+h\r\n")
+	return p
+}
