@@ -1,0 +1,89 @@
+package pebble
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"gopush/internal/channel"
+)
+
+// maxDropped is the most messages that one append drops: that is all but after
+// MaxStoredPerKey was made smaller.
+const maxDropped = 1024
+
+// Append implements channel.Store.
+func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
+	results := make([]error, 0, len(entries))
+	for len(results) < len(entries) {
+		results = append(results, s.appendSome(ctx, entries[len(results):])...)
+	}
+	return results
+}
+
+// appendSome appends as many of the first of entries as fit into one batch, one at least.
+func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error {
+	n, size := 0, 0
+	for n < min(len(entries), batchEntries) && (n == 0 || size < batchBytes) {
+		size += len(entries[n].Key) + len(entries[n].Payload) + maxMessageHeader
+		n++
+	}
+	entries = slices.Clone(entries[:n]) // the committer may be reading them when ctx ends
+	results := make([]error, n)
+	err := s.do(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
+		for i := range entries {
+			if results[i], err = s.append(c, &entries[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		results = slices.Repeat([]error{err}, n)
+	}
+	return results
+}
+
+// append puts e into c, unless it does not follow the key's last message: that is its result.
+func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
+	r, err := c.record(e.Key)
+	if err != nil {
+		return nil, err
+	}
+	if e.Prev != r.last || e.Mid <= r.last {
+		return fmt.Errorf("append %d after %d to %q, whose last is %d: %w", e.Mid, e.Prev, e.Key, r.last, channel.ErrOrder), nil
+	}
+	if err := c.makeRoom(e.Key, r, s.cfg.MaxStoredPerKey); err != nil {
+		return nil, err
+	}
+	if r.count == 0 {
+		r.first = e.Mid
+	}
+	r.last = e.Mid
+	r.count++
+	r.added++
+	r.earliest = min(r.earliest, e.Expires.UnixMilli())
+	c.change(e.Key, r)
+	return nil, c.batch.Set(messageKey(e.Key, e.Mid), encodeMessage(&e.Message), nil)
+}
+
+// makeRoom removes messages of key until there is room for one more: expired ones first, then
+// the oldest.
+func (c *commit) makeRoom(key string, r *record, maxStored int) error {
+	for dropped := 0; maxStored > 0 && r.count >= int64(maxStored) && dropped < maxDropped; dropped++ {
+		oldest, err := c.oldest(key, r)
+		if err != nil {
+			return err
+		}
+		now := c.now.UnixMilli()
+		if oldest.expires > now && r.earliest <= now {
+			err = c.purge(key, r)
+		} else {
+			_, err = c.drop(key, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

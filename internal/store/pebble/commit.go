@@ -1,0 +1,195 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+
+	"gopush/internal/channel"
+)
+
+// What goes into one batch: ops until either is reached, one at least.
+const (
+	batchEntries = 1024
+	batchBytes   = 1 << 20
+)
+
+const cachedRecords = 4096 // at most so many records are kept in memory
+
+// op is something to write.
+type op struct {
+	entries, bytes int
+	grows          bool // it makes the store larger: refused when there is little room left
+
+	// apply puts the op's writes into a commit. It may be called again for another commit, when
+	// nothing of the first was written. Its error means that the records could not be read.
+	apply func(*commit) error
+	done  chan error // buffered: nil if it is durable
+}
+
+// do has the committer write o, and returns nil when it is durable, channel.ErrUnavailable if
+// nothing was written, or channel.ErrUnknown.
+func (s *Store) do(ctx context.Context, o *op) error {
+	if err := s.refusal(ctx, o.grows); err != nil {
+		return unavailable(err)
+	}
+	o.done = make(chan error, 1)
+	select {
+	case s.ops <- o:
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	case <-s.stop:
+		return unavailable(errClosed)
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", channel.ErrUnknown, ctx.Err())
+	}
+}
+
+// refusal returns why an op is not to be tried.
+func (s *Store) refusal(ctx context.Context, grows bool) error {
+	if low := s.low.Load(); low != nil && grows {
+		return *low
+	}
+	return errors.Join(ctx.Err(), s.trouble())
+}
+
+// runCommitter writes what comes until the store is closed.
+func (s *Store) runCommitter() {
+	for {
+		in := s.db.Load()
+		select {
+		case <-s.stop:
+			s.close()
+			return
+		case <-in.failed:
+			if !s.recover(in) {
+				return
+			}
+		case o := <-s.ops:
+			s.commit(in, s.gather(o))
+		}
+	}
+}
+
+// gather returns o and what else waits.
+func (s *Store) gather(o *op) []*op {
+	ops := []*op{o}
+	entries, bytes := o.entries, o.bytes
+	for entries < batchEntries && bytes < batchBytes {
+		select {
+		case o := <-s.ops:
+			ops = append(ops, o)
+			entries += o.entries
+			bytes += o.bytes
+		default:
+			return ops
+		}
+	}
+	return ops
+}
+
+// commit writes ops and answers them. If the records of one cannot be read, the others are
+// written without it.
+func (s *Store) commit(in *instance, ops []*op) {
+	err := s.write(in, ops)
+	if err != nil {
+		clear(s.cache) // it knows what was not written
+	}
+	if errors.Is(err, channel.ErrUnavailable) && len(ops) > 1 && in.cause() == nil {
+		for _, o := range ops {
+			s.commit(in, []*op{o})
+		}
+		return
+	}
+	for _, o := range ops {
+		o.done <- err
+	}
+}
+
+// write writes ops in one batch.
+func (s *Store) write(in *instance, ops []*op) error {
+	c := &commit{in: in, batch: in.db.NewIndexedBatch(), cache: s.cache, changed: map[string]*record{}, now: s.cfg.Now()}
+	defer c.batch.Close()
+	for _, o := range ops {
+		if err := o.apply(c); err != nil {
+			return unavailable(err)
+		}
+	}
+	for key, r := range c.changed {
+		if err := c.batch.Set(recordKey(key), r.encode(), nil); err != nil {
+			return unavailable(err)
+		}
+	}
+	if err := in.cause(); err != nil {
+		return unavailable(err)
+	}
+	err := in.db.Apply(c.batch, pebbledb.Sync)
+	if cause := in.cause(); cause != nil {
+		err = cause // pebble was not told
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", channel.ErrUnknown, err)
+	}
+	s.backoff = 0
+	s.trimCache()
+	return nil
+}
+
+// trimCache forgets records, any ones, until few enough are left.
+func (s *Store) trimCache() {
+	for key := range s.cache {
+		if len(s.cache) <= cachedRecords {
+			return
+		}
+		delete(s.cache, key)
+	}
+}
+
+// commit is a batch that is being put together.
+type commit struct {
+	in      *instance
+	batch   *pebbledb.Batch    // indexed: what it reads is what will be there
+	cache   map[string]*record // the committer's
+	changed map[string]*record // to be written
+	now     time.Time
+}
+
+// record returns the record of key, a new one if there is none. Who changes it calls change.
+func (c *commit) record(key string) (*record, error) {
+	if r := c.cache[key]; r != nil {
+		return r, nil
+	}
+	value, err := get(c.batch, recordKey(key))
+	if err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return &record{since: c.in.since(c.now), earliest: never}, nil
+	}
+	r, err := decodeRecord(value)
+	if err != nil {
+		return nil, err
+	}
+	c.cache[key] = r
+	return r, nil
+}
+
+// change has r written as the record of key.
+func (c *commit) change(key string, r *record) {
+	c.cache[key] = r
+	c.changed[key] = r
+}
+
+// forget removes the record of key.
+func (c *commit) forget(key string) error {
+	delete(c.cache, key)
+	delete(c.changed, key)
+	return c.batch.Delete(recordKey(key), nil)
+}

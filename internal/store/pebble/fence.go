@@ -1,0 +1,232 @@
+package pebble
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// fence is the file system of one pebble instance, and takes it from the instance at the first
+// write that fails. From then on nothing that the instance writes reaches the disk, as if the
+// power had gone, and pebble is told that all is well: it answers a failed write with a panic, a
+// hang or a lost batch, but can be closed when nothing ever fails.
+//
+//	opening   a failed write and all after it go nowhere; whoever opens looks at cause
+//	serving   a failed write and all after it wait, so that the instance keeps what it has in
+//	          memory and can still be read; only the log goes nowhere at once, since a commit
+//	          waits for it
+//	released  all that waits, and all that comes, goes nowhere; the instance can be closed
+//
+// What is on disk is what was there when the write failed, and no later write of the same
+// instance can damage it, also not when another instance has been opened meanwhile.
+type fence struct {
+	vfs.FS
+
+	failed   chan struct{} // closed by the first failure
+	released chan struct{} // closed by release
+
+	mu      sync.Mutex // guards all below
+	err     error      // of the first failure
+	serving bool
+	stalled bool // pebble lets a commit wait for the files that are being written
+}
+
+func newFence(disk vfs.FS) *fence {
+	return &fence{FS: disk, failed: make(chan struct{}), released: make(chan struct{})}
+}
+
+// cause returns the first failure, nil if there was none.
+func (f *fence) cause() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// readable tells whether what the instance has can still be read.
+func (f *fence) readable() bool {
+	select {
+	case <-f.released:
+		return false
+	default:
+		return true
+	}
+}
+
+// serve ends opening.
+func (f *fence) serve() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.serving = true
+}
+
+// fail takes the disk from the instance, because of err.
+func (f *fence) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return
+	}
+	f.err = err
+	close(f.failed)
+	f.releaseIf(f.stalled)
+}
+
+// release lets go all that waits.
+func (f *fence) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.releaseIf(true)
+}
+
+// stall tells that a commit waits for files to be written, or does so no longer. A commit must
+// not wait for what itself waits: the instance is given up instead.
+func (f *fence) stall(stalled bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stalled = stalled
+	f.releaseIf(stalled && f.err != nil)
+}
+
+// releaseIf is called with f.mu held.
+func (f *fence) releaseIf(yes bool) {
+	if yes && f.readable() {
+		close(f.released)
+	}
+}
+
+// write does what changes the file named name, unless the disk was taken; its failure takes it.
+func (f *fence) write(name string, do func() error) error {
+	if f.cause() == nil {
+		err := do()
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		f.fail(err)
+	}
+	f.hold(name)
+	return nil
+}
+
+// hold waits for release, if a failed write to name is to wait.
+func (f *fence) hold(name string) {
+	f.mu.Lock()
+	waits := f.serving && name != "" && path.Ext(name) != ".log"
+	f.mu.Unlock()
+	if waits {
+		<-f.released
+	}
+}
+
+// open makes a file with do.
+func (f *fence) open(name string, do func() (vfs.File, error)) (vfs.File, error) {
+	var file vfs.File
+	err := f.write(name, func() (err error) {
+		file, err = do()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if file == nil {
+		return void{}, nil
+	}
+	return &fencedFile{File: file, f: f, name: name}, nil
+}
+
+func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.open(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
+}
+
+func (f *fence) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return f.open(name, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, c, opts...) })
+}
+
+func (f *fence) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.open(to, func() (vfs.File, error) { return f.FS.ReuseForWrite(from, to, c) })
+}
+
+// OpenDir opens a directory; syncing it does not wait, since the log's files need that too.
+func (f *fence) OpenDir(name string) (vfs.File, error) {
+	dir, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &fencedFile{File: dir, f: f}, nil
+}
+
+func (f *fence) Link(from, to string) error {
+	return f.write(to, func() error { return f.FS.Link(from, to) })
+}
+
+func (f *fence) Rename(from, to string) error {
+	return f.write(to, func() error { return f.FS.Rename(from, to) })
+}
+
+func (f *fence) Remove(name string) error {
+	return f.write(name, func() error { return f.FS.Remove(name) })
+}
+
+func (f *fence) RemoveAll(name string) error {
+	return f.write(name, func() error { return f.FS.RemoveAll(name) })
+}
+
+// Unwrap implements vfs.FS.
+func (f *fence) Unwrap() vfs.FS { return f.FS }
+
+// fencedFile is a file that may be written.
+type fencedFile struct {
+	vfs.File
+	f    *fence
+	name string // empty for a directory
+}
+
+func (w *fencedFile) write(do func() error) error { return w.f.write(w.name, do) }
+
+func (w *fencedFile) Write(p []byte) (int, error) {
+	return len(p), w.write(func() error { _, err := w.File.Write(p); return err })
+}
+
+func (w *fencedFile) WriteAt(p []byte, at int64) (int, error) {
+	return len(p), w.write(func() error { _, err := w.File.WriteAt(p, at); return err })
+}
+
+func (w *fencedFile) Sync() error     { return w.write(w.File.Sync) }
+func (w *fencedFile) SyncData() error { return w.write(w.File.SyncData) }
+
+func (w *fencedFile) SyncTo(length int64) (full bool, err error) {
+	err = w.write(func() (err error) { full, err = w.File.SyncTo(length); return err })
+	return full, err
+}
+
+// Preallocate only asks for room: that there is none is no failure yet.
+func (w *fencedFile) Preallocate(offset, length int64) error {
+	if w.f.cause() != nil {
+		return nil
+	}
+	return w.File.Preallocate(offset, length)
+}
+
+// Close closes the file also when the disk was taken: it is the descriptor that goes.
+func (w *fencedFile) Close() error {
+	err := w.File.Close()
+	return w.write(func() error { return err })
+}
+
+// void is a file that was made when the disk was taken.
+type void struct{ vfs.File }
+
+func (void) Write(p []byte) (int, error)            { return len(p), nil }
+func (void) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (void) Read([]byte) (int, error)               { return 0, fs.ErrNotExist }
+func (void) ReadAt([]byte, int64) (int, error)      { return 0, fs.ErrNotExist }
+func (void) Stat() (vfs.FileInfo, error)            { return nil, fs.ErrNotExist }
+func (void) Preallocate(_, _ int64) error           { return nil }
+func (void) Prefetch(_, _ int64) error              { return nil }
+func (void) SyncTo(int64) (bool, error)             { return true, nil }
+func (void) SyncData() error                        { return nil }
+func (void) Sync() error                            { return nil }
+func (void) Close() error                           { return nil }
+func (void) Fd() uintptr                            { return vfs.InvalidFd }

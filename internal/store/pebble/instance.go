@@ -1,0 +1,171 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"gopush/internal/message"
+)
+
+// instance is a pebble database from one opening to its closing.
+type instance struct {
+	*fence
+	db      *pebbledb.DB
+	created int64 // mid of when the store was made
+
+	using  sync.RWMutex // held for reading by whoever reads; by shut for good
+	closed bool         // guarded by using
+}
+
+// openInstance opens the database in cfg.Dir, which lock holds, or makes it.
+func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
+	in := &instance{fence: newFence(cfg.FS)}
+	opts := in.options(cfg)
+	opts.Lock = lock
+	opts.Cache = pebbledb.NewCache(cfg.CacheBytes)
+	defer opts.Cache.Unref()
+	db, err := pebbledb.Open(cfg.Dir, opts)
+	if err == nil {
+		in.db = db
+		err = in.checkFormat(message.MidAt(cfg.Now()))
+	}
+	if cause := in.cause(); cause != nil {
+		err = cause // what went wrong first
+	}
+	if err != nil {
+		in.shut()
+		return nil, fmt.Errorf("open the store in %s: %w", cfg.Dir, err)
+	}
+	in.serve()
+	return in, nil
+}
+
+func (in *instance) options(cfg *Config) *pebbledb.Options {
+	logger := logger{cfg.Log, in.fence}
+	opts := &pebbledb.Options{
+		FS:                          in.fence,
+		FormatMajorVersion:          pebbledb.FormatTableFormatV6,
+		MemTableSize:                uint64(cfg.MemTableBytes),
+		MemTableStopWritesThreshold: memTables,
+		MaxOpenFiles:                256,
+		Logger:                      logger,
+		EventListener: &pebbledb.EventListener{
+			BackgroundError: func(err error) { logger.Errorf("background: %v", err) },
+			DataCorruption:  func(info pebbledb.DataCorruptionInfo) { logger.Errorf("%s", info) },
+			WriteStallBegin: func(pebbledb.WriteStallBeginInfo) { in.stall(true) },
+			WriteStallEnd:   func() { in.stall(false) },
+		},
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new key's record is looked for in vain
+	}
+	return opts
+}
+
+// checkFormat refuses what another version wrote, and marks an empty database as ours, made at now.
+func (in *instance) checkFormat(now int64) error {
+	value, err := get(in.db, formatKey())
+	if err == nil && value == nil {
+		if err := in.checkEmpty(); err != nil {
+			return err
+		}
+		value = binary.AppendVarint(binary.AppendVarint(nil, formatVersion), now)
+		err = in.db.Set(formatKey(), value, pebbledb.Sync)
+	}
+	if err != nil {
+		return err
+	}
+	var version int64
+	if _, err := readVarints(value, &version); err != nil {
+		return err
+	}
+	if version != formatVersion {
+		return fmt.Errorf("it has format %d, this gopush knows format %d: use the gopush that wrote it, or another directory", version, formatVersion)
+	}
+	_, err = readVarints(value, &version, &in.created)
+	return err
+}
+
+func (in *instance) checkEmpty() error {
+	iter, err := in.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer iter.Close()
+	if iter.First() {
+		return errors.New("it is a pebble database, but not gopush's: use another directory")
+	}
+	return iter.Error()
+}
+
+// use begins reading, if in can be read; the caller ends it with in.using.RUnlock.
+func (in *instance) use() bool {
+	if !in.readable() || !in.using.TryRLock() {
+		return false
+	}
+	if in.closed {
+		in.using.RUnlock()
+		return false
+	}
+	return true
+}
+
+// shut waits for the readers and closes the database.
+func (in *instance) shut() error {
+	in.release()
+	in.using.Lock()
+	defer in.using.Unlock()
+	in.closed = true
+	if in.db == nil {
+		return nil
+	}
+	return in.db.Close()
+}
+
+// get returns a copy of the value of key, or nil if there is none.
+func get(r pebbledb.Reader, key []byte) ([]byte, error) {
+	value, closer, err := r.Get(key)
+	if errors.Is(err, pebbledb.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return append([]byte{}, value...), nil
+}
+
+// logger takes what pebble logs.
+type logger struct {
+	log   *slog.Logger
+	fence *fence
+}
+
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("pebble", "message", lazy{format, args})
+}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Warn("pebble", "message", lazy{format, args})
+}
+
+// Fatalf fails the instance. It returns, which pebble does not expect: whoever uses the instance
+// looks at its cause after every commit.
+func (l logger) Fatalf(format string, args ...any) {
+	l.fence.fail(fmt.Errorf("pebble: "+format, args...))
+}
+
+// lazy is formatted if it is logged.
+type lazy struct {
+	format string
+	args   []any
+}
+
+func (l lazy) String() string       { return fmt.Sprintf(l.format, l.args...) }
+func (l lazy) LogValue() slog.Value { return slog.StringValue(l.String()) }

@@ -1,0 +1,141 @@
+package pebble
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"gopush/internal/message"
+)
+
+// What a store has on disk. A key has no control characters, so a zero byte ends it.
+//
+//	f                       the format: version and when the store was made
+//	k KEY 0                 a key's record
+//	l NODE                  a node's mid limit
+//	m KEY 0 MID             a message; MID is 8 bytes, big-endian
+//	t KEY 0 HASH            a token; HASH is 32 bytes
+//
+// Values are varints, one after the other, a message's payload is the rest.
+const (
+	formatVersion = 1
+
+	formatPrefix  = 'f'
+	recordPrefix  = 'k'
+	limitPrefix   = 'l'
+	messagePrefix = 'm'
+	tokenPrefix   = 't'
+)
+
+var errCorrupt = errors.New("a record cannot be read: the data is damaged")
+
+// never is the expiry, in ms, of what has none.
+const never = math.MaxInt64
+
+func formatKey() []byte           { return []byte{formatPrefix} }
+func limitKey(node string) []byte { return append([]byte{limitPrefix}, node...) }
+func recordKey(key string) []byte { return keyed(recordPrefix, key, 0) }
+
+// keyed returns prefix, key and the zero byte, with room for more bytes.
+func keyed(prefix byte, key string, more int) []byte {
+	b := make([]byte, 0, 1+len(key)+1+more)
+	b = append(b, prefix)
+	b = append(b, key...)
+	return append(b, 0)
+}
+
+func messageKey(key string, mid int64) []byte {
+	return binary.BigEndian.AppendUint64(keyed(messagePrefix, key, 8), uint64(max(mid, 0)))
+}
+
+func tokenKey(key string, hash [32]byte) []byte {
+	return append(keyed(tokenPrefix, key, len(hash)), hash[:]...)
+}
+
+// after returns the first of all keys that do not begin with prefix and come after those that do.
+func after(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	end[len(end)-1]++ // a prefix ends in a zero byte or in a letter
+	return end
+}
+
+// keyOf returns the key in what keyed made, and what follows it.
+func keyOf(b []byte) (key string, rest []byte) {
+	name, rest, _ := bytes.Cut(b[1:], []byte{0})
+	return string(name), rest
+}
+
+func midOf(messageKey []byte) int64 {
+	return int64(binary.BigEndian.Uint64(messageKey[len(messageKey)-8:]))
+}
+
+// record is what is kept of a key beside its messages.
+type record struct {
+	first    int64 // mid of the oldest message that is there; 0: none is
+	last     int64 // mid of the newest message ever stored
+	count    int64 // messages that are there, expired or not
+	added    int64 // messages ever stored
+	since    int64 // see channel.Info
+	earliest int64 // in ms: no message that is there expires before; never if none is there
+
+	oldest []slot // the oldest messages that are there, as far as they were looked up; not on disk
+}
+
+// slot is a message without its contents.
+type slot struct{ mid, expires int64 }
+
+func (r *record) encode() []byte {
+	b := make([]byte, 0, 6*binary.MaxVarintLen64)
+	for _, v := range [...]int64{r.first, r.last, r.count, r.added, r.since, r.earliest} {
+		b = binary.AppendVarint(b, v)
+	}
+	return b
+}
+
+func decodeRecord(b []byte) (*record, error) {
+	r := &record{}
+	_, err := readVarints(b, &r.first, &r.last, &r.count, &r.added, &r.since, &r.earliest)
+	return r, err
+}
+
+// readVarints reads a varint into each of to, and returns what follows.
+func readVarints(b []byte, to ...*int64) ([]byte, error) {
+	for _, v := range to {
+		n := 0
+		if *v, n = binary.Varint(b); n <= 0 {
+			return nil, errCorrupt
+		}
+		b = b[n:]
+	}
+	return b, nil
+}
+
+// maxMessageHeader is the most that a message takes beside its payload.
+const maxMessageHeader = 4 * binary.MaxVarintLen64
+
+func encodeMessage(m *message.Message) []byte {
+	b := make([]byte, 0, maxMessageHeader+len(m.Payload))
+	b = binary.AppendVarint(b, m.Expires.UnixMilli())
+	b = binary.AppendVarint(b, m.Prev)
+	b = binary.AppendVarint(b, int64(m.GID))
+	b = binary.AppendVarint(b, int64(m.Form))
+	return append(b, m.Payload...)
+}
+
+// decodeMessage reads what encodeMessage wrote; the payload is copied.
+func decodeMessage(mid int64, b []byte) (message.Message, error) {
+	var expires, prev, gid, form int64
+	payload, err := readVarints(b, &expires, &prev, &gid, &form)
+	return message.Message{
+		Mid: mid, Prev: prev, GID: int(gid), Form: message.Form(form),
+		Expires: time.UnixMilli(expires), Payload: bytes.Clone(payload),
+	}, err
+}
+
+// decodeExpires reads when a message expires, in ms.
+func decodeExpires(b []byte) (expires int64, err error) {
+	_, err = readVarints(b, &expires)
+	return expires, err
+}

@@ -1,0 +1,250 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+)
+
+const (
+	lookahead  = 32   // slots read at once
+	maxRemoved = 1024 // messages removed in one op
+)
+
+// Delete implements channel.Store.
+func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, error) {
+	if len(mids) == 0 {
+		return s.Trim(ctx, key, 0, 0)
+	}
+	n := 0
+	err := s.do(ctx, &op{entries: len(mids), apply: func(c *commit) error {
+		r, err := c.record(key)
+		if err != nil {
+			return err
+		}
+		n, err = c.remove(key, r, mids)
+		return err
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Trim implements channel.Store. It takes several commits where much is to be removed; appends
+// may come between them.
+func (s *Store) Trim(ctx context.Context, key string, keep int, minMid int64) (int, error) {
+	for total := 0; ; {
+		n, more := 0, false
+		err := s.do(ctx, &op{entries: maxRemoved, apply: func(c *commit) (err error) {
+			n, more, err = c.trim(key, keep, minMid)
+			return err
+		}})
+		if err != nil {
+			return total, err
+		}
+		if total += n; !more {
+			return total, nil
+		}
+	}
+}
+
+// trim removes the oldest messages of key while there are more than keep or they are below
+// minMid, and tells how many it removed that were not expired, and whether there may be more.
+func (c *commit) trim(key string, keep int, minMid int64) (living int, more bool, err error) {
+	r, err := c.record(key)
+	if err != nil {
+		return 0, false, err
+	}
+	now := c.now.UnixMilli()
+	if r.earliest <= now && keep > 0 {
+		if err := c.purge(key, r); err != nil {
+			return 0, false, err
+		}
+		if r.earliest <= now {
+			return 0, true, nil // more are expired than go into one op
+		}
+	}
+	for range maxRemoved {
+		if r.count == 0 || (keep < 0 || r.count <= int64(keep)) && r.first >= minMid {
+			return living, false, nil
+		}
+		gone, err := c.drop(key, r)
+		if err != nil {
+			return 0, false, err
+		}
+		if gone.expires > now {
+			living++
+		}
+	}
+	return living, true, nil
+}
+
+// oldest returns the oldest message of key. There is one.
+func (c *commit) oldest(key string, r *record) (slot, error) {
+	if len(r.oldest) == 0 {
+		if err := c.look(key, r); err != nil {
+			return slot{}, err
+		}
+	}
+	return r.oldest[0], nil
+}
+
+// drop removes the oldest message of key. There is one.
+func (c *commit) drop(key string, r *record) (slot, error) {
+	s, err := c.oldest(key, r)
+	if err != nil {
+		return s, err
+	}
+	r.oldest = r.oldest[1:]
+	r.count--
+	r.first = s.mid + 1
+	c.change(key, r)
+	if err := c.batch.Delete(messageKey(key, s.mid), nil); err != nil {
+		return s, err
+	}
+	return s, c.settle(key, r)
+}
+
+// remove removes the messages mids of key, and returns how many of them were not expired.
+func (c *commit) remove(key string, r *record, mids []int64) (living int, err error) {
+	for _, mid := range mids {
+		name := messageKey(key, mid)
+		expires, found, err := expiry(c.batch, name)
+		if err != nil {
+			return 0, err
+		}
+		if !found {
+			continue
+		}
+		if err := c.batch.Delete(name, nil); err != nil {
+			return 0, err
+		}
+		if expires > c.now.UnixMilli() {
+			living++
+		}
+		r.count--
+		r.oldest = nil
+		c.change(key, r)
+	}
+	return living, c.settle(key, r)
+}
+
+// purge removes expired messages of key, as many as one op may.
+func (c *commit) purge(key string, r *record) error {
+	found, err := findExpired(c.batch, key, r.first, c.now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if _, err := c.remove(key, r, found.mids); err != nil {
+		return err
+	}
+	if found.all {
+		r.earliest = found.earliest
+		c.change(key, r)
+	}
+	return nil
+}
+
+// settle sets r.first after messages were removed.
+func (c *commit) settle(key string, r *record) error {
+	if r.count == 0 {
+		r.first, r.earliest, r.oldest = 0, never, nil
+		return nil
+	}
+	if len(r.oldest) == 0 {
+		return c.look(key, r)
+	}
+	r.first = r.oldest[0].mid
+	return nil
+}
+
+// look reads the oldest messages of key, from r.first on. There is one.
+func (c *commit) look(key string, r *record) error {
+	iter, err := messages(c.batch, key, r.first, never)
+	if err != nil {
+		return err
+	}
+	defer iter.Close()
+	r.oldest = make([]slot, 0, lookahead)
+	for ok := iter.First(); ok && len(r.oldest) < lookahead; ok = iter.Next() {
+		expires, err := iterExpires(iter)
+		if err != nil {
+			return err
+		}
+		r.oldest = append(r.oldest, slot{midOf(iter.Key()), expires})
+	}
+	if err := iter.Error(); err != nil {
+		return err
+	}
+	if len(r.oldest) == 0 {
+		return errCorrupt
+	}
+	r.first = r.oldest[0].mid
+	return nil
+}
+
+// expired is what findExpired found.
+type expired struct {
+	mids     []int64
+	all      bool  // there are no more
+	earliest int64 // when the first of the others expires; never if there are no others
+}
+
+// findExpired looks for expired messages of key, as many as one op may remove.
+func findExpired(from pebbledb.Reader, key string, first, now int64) (expired, error) {
+	found := expired{earliest: never}
+	iter, err := messages(from, key, first, never)
+	if err != nil {
+		return found, err
+	}
+	defer iter.Close()
+	for ok := iter.First(); ok; ok = iter.Next() {
+		expires, err := iterExpires(iter)
+		switch {
+		case err != nil:
+			return found, err
+		case expires > now:
+			found.earliest = min(found.earliest, expires)
+		case len(found.mids) == maxRemoved:
+			return found, nil
+		default:
+			found.mids = append(found.mids, midOf(iter.Key()))
+		}
+	}
+	found.all = true
+	return found, iter.Error()
+}
+
+// messages returns an iterator over the messages of key with from <= mid <= to.
+func messages(r pebbledb.Reader, key string, from, to int64) (*pebbledb.Iterator, error) {
+	upper := after(keyed(messagePrefix, key, 0))
+	if to < never {
+		upper = messageKey(key, to+1)
+	}
+	return r.NewIter(&pebbledb.IterOptions{LowerBound: messageKey(key, from), UpperBound: upper})
+}
+
+// expiry returns when the message or token under name expires, in ms, and whether there is one.
+func expiry(r pebbledb.Reader, name []byte) (expires int64, found bool, err error) {
+	value, closer, err := r.Get(name)
+	if errors.Is(err, pebbledb.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer closer.Close()
+	expires, err = decodeExpires(value)
+	return expires, true, err
+}
+
+// iterExpires returns when the message under iter expires, in ms.
+func iterExpires(iter *pebbledb.Iterator) (int64, error) {
+	value, err := iter.ValueAndErr()
+	if err != nil {
+		return 0, err
+	}
+	return decodeExpires(value)
+}

@@ -1,0 +1,162 @@
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	pebbledb "github.com/cockroachdb/pebble/v2"
+)
+
+// PutToken implements channel.Tokens.
+func (s *Store) PutToken(ctx context.Context, key string, hash [32]byte, lifetime time.Duration, expires time.Time) error {
+	value := binary.AppendVarint(binary.AppendVarint(nil, expires.UnixMilli()), int64(lifetime))
+	return s.do(ctx, &op{entries: 1, grows: true, apply: func(c *commit) error {
+		return c.batch.Set(tokenKey(key, hash), value, nil)
+	}})
+}
+
+// Token implements channel.Tokens.
+func (s *Store) Token(ctx context.Context, key string, hash [32]byte) (lifetime time.Duration, expires time.Time, found bool, err error) {
+	in, err := s.reader(ctx)
+	if err != nil {
+		return 0, time.Time{}, false, err
+	}
+	defer in.using.RUnlock()
+	value, err := get(in.db, tokenKey(key, hash))
+	if err != nil {
+		return 0, time.Time{}, false, unavailable(err)
+	}
+	if value == nil {
+		return 0, time.Time{}, false, nil
+	}
+	var until, nanos int64
+	if _, err := readVarints(value, &until, &nanos); err != nil {
+		return 0, time.Time{}, false, unavailable(err)
+	}
+	return time.Duration(nanos), time.UnixMilli(until), true, nil
+}
+
+// HasTokens implements channel.Tokens.
+func (s *Store) HasTokens(ctx context.Context, key string) (bool, error) {
+	in, err := s.reader(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer in.using.RUnlock()
+	iter, err := tokens(in.db, key)
+	if err != nil {
+		return false, unavailable(err)
+	}
+	defer iter.Close()
+	if iter.First() {
+		return true, nil
+	}
+	if err := iter.Error(); err != nil {
+		return false, unavailable(err)
+	}
+	return false, nil
+}
+
+// DeleteTokens implements channel.Tokens.
+func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte) (int, error) {
+	n := 0
+	err := s.do(ctx, &op{entries: max(1, len(hashes)), apply: func(c *commit) (err error) {
+		names := make([][]byte, len(hashes))
+		for i, hash := range hashes {
+			names[i] = tokenKey(key, hash)
+		}
+		if len(hashes) == 0 {
+			if names, err = tokenNames(c.batch, key); err != nil {
+				return err
+			}
+		}
+		n, err = c.deleteAll(names)
+		return err
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// deleteAll deletes what has one of names, and returns how many there were.
+func (c *commit) deleteAll(names [][]byte) (int, error) {
+	n := 0
+	for _, name := range names {
+		value, err := get(c.batch, name)
+		if err != nil {
+			return 0, err
+		}
+		if value == nil {
+			continue
+		}
+		if err := c.batch.Delete(name, nil); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func tokens(r pebbledb.Reader, key string) (*pebbledb.Iterator, error) {
+	prefix := keyed(tokenPrefix, key, 0)
+	return r.NewIter(&pebbledb.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+}
+
+// tokenNames returns under what the tokens of key are stored.
+func tokenNames(r pebbledb.Reader, key string) ([][]byte, error) {
+	iter, err := tokens(r, key)
+	if err != nil {
+		return nil, err
+	}
+	defer iter.Close()
+	var names [][]byte
+	for ok := iter.First(); ok; ok = iter.Next() {
+		names = append(names, append([]byte{}, iter.Key()...))
+	}
+	return names, iter.Error()
+}
+
+// MidLimit implements channel.Limits.
+func (s *Store) MidLimit(ctx context.Context) (int64, error) {
+	in, err := s.reader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer in.using.RUnlock()
+	iter, err := in.db.NewIter(&pebbledb.IterOptions{LowerBound: limitKey(""), UpperBound: after(limitKey(""))})
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	defer iter.Close()
+	highest := int64(0)
+	for ok := iter.First(); ok; ok = iter.Next() {
+		var limit int64
+		if _, err := readVarints(iter.Value(), &limit); err != nil {
+			return 0, unavailable(err)
+		}
+		highest = max(highest, limit)
+	}
+	if err := iter.Error(); err != nil {
+		return 0, unavailable(err)
+	}
+	return highest, nil
+}
+
+// SetMidLimit implements channel.Limits. It goes through however little room is left.
+func (s *Store) SetMidLimit(ctx context.Context, node string, limit int64) error {
+	return s.do(ctx, &op{entries: 1, apply: func(c *commit) error {
+		value, err := get(c.batch, limitKey(node))
+		if err != nil {
+			return err
+		}
+		var before int64
+		if value != nil {
+			if _, err := readVarints(value, &before); err != nil {
+				return err
+			}
+		}
+		return c.batch.Set(limitKey(node), binary.AppendVarint(nil, max(before, limit)), nil)
+	}})
+}
