@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -58,12 +59,9 @@ func parseAddress(s string) (address, error) {
 	if u.RawQuery != "" || u.User != nil || (u.Path != "" && !sch.webSocket) {
 		return address{}, fmt.Errorf("address %q: want only a host and port, and a path for ws:// and wss://", s)
 	}
-	port := u.Port()
-	if port == "" {
-		port = sch.port
-	}
-	host := net.JoinHostPort(u.Hostname(), port)
-	return address{scheme: sch, host: host, base: &url.URL{Scheme: sch.http, Host: host, Path: u.Path}}, nil
+	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), sch.port))
+	base := &url.URL{Scheme: sch.http, Host: host, Path: cmp.Or(u.Path, "/")}
+	return address{scheme: sch, host: host, base: base}, nil
 }
 
 // dial connects to the address. The connection is closed when ctx ends, and has

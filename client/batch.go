@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+
+	"gopush/internal/message"
 )
 
 // Result is the outcome of one push of PushAll.
@@ -15,11 +18,17 @@ type Result struct {
 
 // PushAll pushes many messages in one call and returns a result for each, in order. The
 // messages of one key apply in order; after one failed, the later ones of that key are
-// skipped (CodeSkipped). The error is for the call as a whole, as Push's is. A server bounds
-// how many messages and bytes one call may have; past that, nothing is pushed.
+// skipped (CodeSkipped). The error is for the call as a whole, as Push's is. A server takes at
+// most 1000 messages and 8 MiB of them, a third larger than their payloads, in one call; past
+// that it refuses the call, and nothing is pushed.
 func (p *Publisher) PushAll(ctx context.Context, pushes []Push) ([]Result, error) {
 	if len(pushes) == 0 {
 		return nil, nil
+	}
+	for i, push := range pushes {
+		if err := message.CheckKey(push.Key, message.MaxKeyBytes); err != nil {
+			return nil, fmt.Errorf("push of %d messages: number %d: %w", len(pushes), i+1, err)
+		}
 	}
 	body, err := json.Marshal(newBatch(pushes))
 	if err != nil {
@@ -48,14 +57,14 @@ type batch struct {
 
 type batchItem struct {
 	Key    string `json:"key"`
-	Base64 []byte `json:"base64"` // any bytes arrive as they are
+	Base64 string `json:"base64"` // any bytes arrive as they are
 	Expire *int64 `json:"expire,omitempty"`
 }
 
 func newBatch(pushes []Push) batch {
 	items := make([]batchItem, len(pushes))
 	for i, push := range pushes {
-		items[i] = batchItem{Key: push.Key, Base64: push.Payload, Expire: push.seconds()}
+		items[i] = batchItem{Key: push.Key, Base64: base64.StdEncoding.EncodeToString(push.Payload), Expire: push.seconds()}
 	}
 	return batch{items}
 }

@@ -80,16 +80,15 @@ func (s *subscription) run(ctx context.Context) error {
 	}
 }
 
-// sleep waits for pause, or returns ctx's error when it ends before.
+// sleep waits for pause or until ctx ends, and returns ctx's error.
 func sleep(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-timer.C:
-		return nil
 	}
+	return ctx.Err()
 }
 
 // connect makes one connection and serves it to its end. It returns how long the connection

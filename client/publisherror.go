@@ -16,9 +16,9 @@ const (
 
 // Error is what a server refuses a push with.
 type Error struct {
-	Status  int    // of the HTTP answer; 0 for one message of a batch
-	Code    string // one word, see the constants; empty when something else than gopush answered
-	Message string // what is wrong and what to do, for people
+	Status  int    `json:"-"`       // of the HTTP answer; 0 for one message of a batch
+	Code    string `json:"code"`    // one word, see the constants; empty when something else than gopush answered
+	Message string `json:"message"` // what is wrong and what to do, for people
 }
 
 func (e *Error) Error() string {
@@ -33,7 +33,13 @@ func (e *Error) Error() string {
 
 // Unknown tells that the message may or may not have been taken.
 func (e *Error) Unknown() bool {
-	return e.Code == CodeUnknown || e.Code == "" && e.Status >= http.StatusInternalServerError
+	switch e.Code {
+	case CodeUnknown, "internal":
+		return true
+	case "": // a proxy's error
+		return e.Status >= http.StatusInternalServerError
+	}
+	return false
 }
 
 // newError reads the answer to a call that was refused.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gopush/internal/message"
 )
 
 // maxAnswerBytes bounds the answer to a call; each result of a batch takes 100 to 600 bytes.
@@ -40,10 +43,7 @@ type Publisher struct {
 
 // NewPublisher returns a Publisher, or what is wrong with cfg. It does not connect.
 func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
-	if cfg.Addr == "" {
-		cfg.Addr = "http://127.0.0.1:6970"
-	}
-	base, err := url.Parse(cfg.Addr)
+	base, err := url.Parse(cmp.Or(cfg.Addr, "http://127.0.0.1:6970"))
 	if err != nil {
 		return nil, fmt.Errorf("publisher address: %w", err)
 	}
@@ -53,6 +53,7 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = newHTTPClient()
 	}
+	base.Path = cmp.Or(base.Path, "/")
 	return &Publisher{base: base, apiKey: cfg.APIKey, http: cfg.HTTPClient}, nil
 }
 
@@ -96,9 +97,11 @@ func (p *Publisher) Push(ctx context.Context, key string, payload []byte, option
 	for _, option := range options {
 		option(&push)
 	}
+	if err := message.CheckKey(key, message.MaxKeyBytes); err != nil {
+		return Receipt{}, fmt.Errorf("push: %w", err)
+	}
 	var receipt Receipt
-	err := p.post(ctx, p.pushURL(push), "application/octet-stream", payload, &receipt)
-	if err != nil {
+	if err := p.post(ctx, p.pushURL(push), "application/octet-stream", payload, &receipt); err != nil {
 		return Receipt{}, fmt.Errorf("push to %q: %w", key, err)
 	}
 	return receipt, nil
@@ -109,7 +112,10 @@ func (p *Push) seconds() *int64 {
 	if p.Expire == 0 {
 		return nil
 	}
-	s := max(0, int64((p.Expire+time.Second-1)/time.Second))
+	s := int64(max(0, p.Expire) / time.Second)
+	if p.Expire%time.Second > 0 {
+		s++
+	}
 	return &s
 }
 
