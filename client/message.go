@@ -27,7 +27,7 @@ type Message struct {
 // trimmed, expired or deleted, or the server's record does not go back that far.
 type Gap struct {
 	After string // id of the last message that was delivered, or the position that was resumed after
-	From  string // id of the oldest message that can still be had, or of the key's last if none is left
+	From  string // id of the oldest message that can still be had, or of the key's last if none is left; "0-0" if that is unknown too
 }
 
 // decodeMessage reads what the server sends for one message.

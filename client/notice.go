@@ -8,6 +8,8 @@ import (
 	"gopush/internal/message"
 )
 
+const noGap = -1 // below every mid
+
 // notice takes a "+" reply: the answer to a heartbeat, a gap, or one of a later server, which
 // is ignored.
 func (s *subscription) notice(data []byte) error {

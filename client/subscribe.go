@@ -40,7 +40,7 @@ type subscription struct {
 
 	located bool      // whether last is known
 	last    int64     // mid of the last message delivered, or the position to resume after
-	told    int64     // what a gap was told up to since the last delivery; 0: none was
+	told    int64     // what a gap was told up to since the last delivery; noGap: none was
 	lastUp  time.Time // when a subscribed connection ended; zero: there was none
 }
 
@@ -52,7 +52,7 @@ func newSubscription(cfg Config, handle func(Message) error) (*subscription, err
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{cfg: cfg, addr: addr, handle: handle, located: cfg.After != ""}
+	s := &subscription{cfg: cfg, addr: addr, handle: handle, located: cfg.After != "", told: noGap}
 	if s.located {
 		s.last, err = message.ParseID(cfg.After)
 	}
@@ -179,6 +179,6 @@ func (s *subscription) deliver(data []byte) error {
 	if err := s.handle(m); err != nil {
 		return permanent{err}
 	}
-	s.last, s.told = m.Mid, 0
+	s.last, s.told = m.Mid, noGap
 	return nil
 }

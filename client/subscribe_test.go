@@ -165,6 +165,7 @@ func TestGaps(t *testing.T) {
 		"notice twice in a row":             {[]string{"+g 60\r\n", "+g 60\r\n" + message(100, 56)}, []client.Gap{gap("40", "60")}},
 		"notice that grew":                  {[]string{"+g 60\r\n", "+g 80\r\n" + message(100, 76)}, []client.Gap{gap("40", "60"), gap("40", "80")}},
 		"nothing left, then a live message": {[]string{"+g 60\r\n" + message(100, 60)}, []client.Gap{gap("40", "60")}},
+		"no record of the key":              {[]string{"+g 0\r\n", "+g 0\r\n" + message(100, 0)}, []client.Gap{gap("40", "0")}},
 		"told by prev":                      {[]string{message(100, 60)}, []client.Gap{gap("40", "100")}},
 		"told by prev after the notice":     {[]string{"+g 60\r\n" + message(100, 80)}, []client.Gap{gap("40", "60"), gap("40", "100")}},
 		"again after a delivery": {
