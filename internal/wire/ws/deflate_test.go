@@ -29,6 +29,7 @@ func TestNextInflates(t *testing.T) {
 		{name: "context takeover (7.2.3.2)", in: frame(fin|rsv1|text, "\xf2\x00\x11\x00\x00"), code: ws.CloseInvalidData},
 		{name: "no deflated data", in: frame(fin|rsv1|text, "Hello"), code: ws.CloseInvalidData},
 		{name: "nothing", in: frame(fin|rsv1|text, ""), code: ws.CloseInvalidData},
+		{name: "a byte after a final block", in: frame(fin|rsv1|text, "\xf3\x48\xcd\xc9\xc9\x07\x00\x01"), code: ws.CloseInvalidData},
 		{name: "data after a final block", in: frame(fin|rsv1|text, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00\x00"), code: ws.CloseInvalidData},
 		{name: "text that is not UTF-8", in: frame(fin|rsv1|text, string(new(ws.Deflater).Append(nil, []byte("\xff")))), code: ws.CloseInvalidData},
 		{name: "compressed continuation", in: frame(rsv1|text, "\xf2\x48\xcd") + "\xc0\x80", code: ws.CloseProtocol},
