@@ -132,27 +132,40 @@ func (h *Hub) turn(channels []*Channel) {
 	h.flush(touched)
 }
 
-// prepare learns what the store knows of w's channel, if that is not known yet or is in doubt.
+// prepare does what may block before mids are given: it learns what the store knows of w's
+// channel, if that is not known yet or is in doubt, and moves the mid limit, if it is in the way.
 func (h *Hub) prepare(w *work) {
 	w.bucket.mu.Lock()
 	state, from := w.channel.state, w.channel.stored
 	w.bucket.mu.Unlock()
-	if state&loaded != 0 && state&doubtful == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), h.cfg.StoreTimeout)
 	defer cancel()
+	if state&loaded == 0 || state&doubtful != 0 {
+		h.learn(ctx, w, state, from)
+	}
+	w.bucket.mu.Lock()
+	need := max(w.channel.released, w.bucket.last) + message.MidStep*int64(1+len(w.channel.extra.queue))
+	w.bucket.mu.Unlock()
+	_ = h.clock.reach(ctx, need) // the pushes fail if it is not reached
+}
+
+func (h *Hub) learn(ctx context.Context, w *work, state state, from int64) {
 	if state&loaded != 0 {
 		_ = h.catchUp(ctx, w, from) // what stays in doubt meets ErrOrder
 		return
 	}
-	if info, err := h.cfg.Store.Info(ctx, w.channel.key); err == nil {
-		w.bucket.mu.Lock()
-		w.channel.stored = info.Last
-		w.channel.released = max(w.channel.released, info.Last)
-		w.channel.state |= loaded
-		w.bucket.mu.Unlock()
+	info, err := h.cfg.Store.Info(ctx, w.channel.key)
+	if err != nil {
+		return
 	}
+	w.bucket.mu.Lock()
+	defer w.bucket.mu.Unlock()
+	c := w.channel
+	c.stored = info.Last
+	if c.state&used == 0 {
+		c.released = info.Last // until now it was what no mid of the bucket was above
+	}
+	c.state |= loaded
 }
 
 // catchUp releases what the store has after mid from: another owner's messages, or ours whose
@@ -333,7 +346,7 @@ func (h *Hub) settlePushes(w *work) (touched sinkSet, fenced bool) {
 	var broken error // what the first stored push failed with: the later ones chain to it
 	for i, p := range w.pushes {
 		if p.push.Expire == 0 {
-			touched |= h.releaseLive(w.bucket, w.channel, p)
+			touched |= h.releaseLive(w.channel, p)
 			continue
 		}
 		err := w.results[0]

@@ -55,6 +55,7 @@ type state uint8
 const (
 	loaded    state = 1 << iota // stored is known
 	scheduled                   // an appender has it or will have it
+	used                        // something was released
 	doubtful                    // the store may hold what was not released: look before the next append
 )
 

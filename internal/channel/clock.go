@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type clock struct {
 	store Limits // nil: nothing outlives the process
 
 	floor int64         // no mid is minted at or below; set at start, never changed
+	mu    sync.Mutex    // one renewal at a time; held over it
 	limit atomic.Int64  // no mid is minted above
 	renew chan struct{} // room for one: the limit should move
 	log   *slog.Logger
@@ -44,12 +46,28 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 	if k.floor, err = limits.MidLimit(ctx); err != nil {
 		return nil, err
 	}
-	return k, k.advance(ctx)
+	return k, k.advance(ctx, 0)
 }
 
-// advance makes a new limit durable, then allows mids up to it.
-func (k *clock) advance(ctx context.Context) error {
-	limit := max(message.MidAt(k.now()), k.floor, k.limit.Load()-midsOf(limitAhead)) + midsOf(limitAhead)
+// reach returns once mids up to mid may be given, or why they may not. The owner of a key needs
+// it after another node, whose limit was higher.
+func (k *clock) reach(ctx context.Context, mid int64) error {
+	if mid <= k.limit.Load() {
+		return nil
+	}
+	return k.advance(ctx, mid)
+}
+
+// advance makes a new limit durable, some time above the clock and above mid, then allows
+// mids up to it.
+func (k *clock) advance(ctx context.Context, mid int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	least := max(message.MidAt(k.now()), k.floor, mid)
+	if least <= k.limit.Load()-midsOf(limitRenew) {
+		return nil // somebody else did it meanwhile
+	}
+	limit := least + midsOf(limitAhead)
 	if err := k.store.SetMidLimit(ctx, k.node, limit); err != nil {
 		return err
 	}
@@ -89,10 +107,7 @@ func (k *clock) run(ctx context.Context) {
 			return
 		case <-k.renew:
 		}
-		if message.MidAt(k.now()) <= k.limit.Load()-midsOf(limitRenew) {
-			continue
-		}
-		if err := k.advance(ctx); err != nil && ctx.Err() == nil {
+		if err := k.advance(ctx, 0); err != nil && ctx.Err() == nil {
 			k.log.Warn("mid limit not renewed: message ids fall behind the clock until the store works", "err", err)
 			sleep(ctx, limitRetry)
 		}

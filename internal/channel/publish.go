@@ -81,8 +81,8 @@ func (h *Hub) start(p *pending) (touched sinkSet) {
 	switch {
 	case c == nil:
 		p.done(h.mintUnseen(b), false, 0)
-	case c.idle() && c.state&loaded != 0:
-		touched = h.releaseLive(b, c, p)
+	case c.idle() && c.state&loaded != 0 && h.mint(b, c, p):
+		touched = h.releaseLive(c, p)
 	default:
 		h.enqueue(c, p)
 	}
@@ -113,6 +113,12 @@ func (h *Hub) enqueue(c *Channel, p *pending) {
 	x.queue = append(x.queue, p)
 }
 
+// mint gives p its mid, unless the mid limit has to be moved first. The bucket is locked.
+func (h *Hub) mint(b *bucket, c *Channel, p *pending) (ok bool) {
+	p.mid, ok = h.clock.next(max(c.released, b.last))
+	return ok
+}
+
 // mintUnseen returns the mid of a live-only message that nobody here subscribes to.
 // The bucket is locked.
 func (h *Hub) mintUnseen(b *bucket) int64 {
@@ -122,17 +128,10 @@ func (h *Hub) mintUnseen(b *bucket) int64 {
 	return b.last
 }
 
-// releaseLive releases a live-only message. The bucket is locked.
-func (h *Hub) releaseLive(b *bucket, c *Channel, p *pending) (touched sinkSet) {
+// releaseLive releases a live-only message that has its mid. The bucket is locked.
+func (h *Hub) releaseLive(c *Channel, p *pending) (touched sinkSet) {
 	if p.skipped() {
 		return 0
-	}
-	if p.mid == 0 {
-		var ok bool
-		if p.mid, ok = h.clock.next(max(c.released, b.last)); !ok {
-			p.fail(fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable))
-			return 0
-		}
 	}
 	if c.state&loaded == 0 {
 		h.Stats.Unresolved.Add(1) // the store cannot be read; live delivery goes on
@@ -153,6 +152,7 @@ func (h *Hub) release(c *Channel, m *message.Message) (touched sinkSet) {
 		return 0
 	}
 	c.released = m.Mid
+	c.state |= used
 	c.each(func(s slot) {
 		h.sinks[s.sink].Post(c, s.ref, m)
 		touched.add(s.sink)

@@ -61,6 +61,7 @@ func (h *Hub) findGap(ctx context.Context, key string, mid int64, info Info, p *
 			return err
 		}
 		p.Gap = len(newest) == 0 || newest[0].Mid < info.Last
+		p.Last = len(newest) == 0 || newest[0].Mid <= p.Messages[len(p.Messages)-1].Mid
 	}
 	return nil
 }

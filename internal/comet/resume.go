@@ -23,6 +23,7 @@ type resume struct {
 	bytes    int  // of held
 	reading  bool // a page is being read
 	begun    bool // the first page has come
+	told     bool // that messages are gone
 	beyond   bool // the device came with a mid that nobody can have given it
 }
 
@@ -73,9 +74,9 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 		return
 	}
 	var out []byte
-	if page.Gap || r.beyond {
+	if (page.Gap || r.beyond) && !r.told {
 		out = wire.AppendGap(out, c.variant, page.From)
-		r.beyond = false
+		r.told = true
 	}
 	r.begun = true
 	n := 0
