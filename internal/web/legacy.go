@@ -59,7 +59,8 @@ type legacy struct {
 	edition
 }
 
-// action does what a request asks and returns what to answer besides ret; nil: nothing.
+// action does what a request asks and returns what to answer besides ret; nil, also with an
+// error: nothing.
 type action func(w http.ResponseWriter, r *http.Request) (data, error)
 
 func (l *legacy) get(do action) methods {
@@ -115,7 +116,6 @@ type answer struct {
 // fail makes a the answer to err, which looks like p. The status is 200 for every ret; only a
 // body past its limit has 413.
 func (a *answer) fail(err error, p *problem) {
-	a.data = nil
 	switch {
 	case errors.Is(err, errNoNode):
 		a.ret = retNoNode

@@ -143,6 +143,7 @@ func TestV1Refusals(t *testing.T) {
 		{"batch, neither payload nor base64", "POST /v1/push", `{"messages":[{"key":"k","payload":1},{"key":"k"}]}`, 400, "bad_body", []string{"messages[1]", "payload", "base64"}},
 		{"batch, both payload and base64", "POST /v1/push", `{"messages":[{"key":"k","payload":1,"base64":""}]}`, 400, "bad_body", []string{"messages[0]", "exactly one"}},
 		{"batch, bad base64", "POST /v1/push", `{"messages":[{"key":"k","base64":"a-b_"}]}`, 400, "bad_body", []string{"messages[0]", "base64"}},
+		{"batch, base64 with bits to spare", "POST /v1/push", `{"messages":[{"key":"k","base64":"AP9="}]}`, 400, "bad_body", []string{"messages[0]", "base64"}},
 		{"batch, neither key nor keys", "POST /v1/push", `{"messages":[{"payload":1}]}`, 400, "bad_body", []string{"messages[0]", "keys"}},
 		{"batch, both key and keys", "POST /v1/push", `{"messages":[{"key":"k","keys":["l"],"payload":1}]}`, 400, "bad_body", []string{"messages[0]", "keys"}},
 		{"batch, expire negative", "POST /v1/push", `{"messages":[{"key":"k","payload":1,"expire":-1}]}`, 400, "bad_body", []string{"expire", "-1"}},
