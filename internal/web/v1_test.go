@@ -44,9 +44,26 @@ func TestKeysInPaths(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("k", 255)
 	good := []struct{ path, key string }{
-		{"k1", "k1"}, {"a%2Fb", "a/b"}, {"a%2fb%2F", "a/b/"}, {".", "."}, {"..", ".."}, {"%2E", "."}, {"%2e%2E", ".."},
-		{"%2F", "/"}, {"%2F..%2F", "/../"}, {"a%20b", "a b"}, {"a+b", "a+b"}, {"a;b,c=d&e", "a;b,c=d&e"}, {"%25", "%"}, {"%252F", "%2F"},
-		{"%3F%23", "?#"}, {"%E4%BD%A0", "你"}, {"你", "你"}, {":@$!*'()", ":@$!*'()"}, {"messages", "messages"}, {longest, longest},
+		{"k1", "k1"},
+		{"a%2Fb", "a/b"},
+		{"a%2fb%2F", "a/b/"},
+		{".", "."},
+		{"..", ".."},
+		{"%2E", "."},
+		{"%2e%2E", ".."},
+		{"%2F", "/"},
+		{"%2F..%2F", "/../"},
+		{"a%20b", "a b"},
+		{"a+b", "a+b"},
+		{"a;b,c=d&e", "a;b,c=d&e"},
+		{"%25", "%"},
+		{"%252F", "%2F"},
+		{"%3F%23", "?#"},
+		{"%E4%BD%A0", "你"},
+		{"你", "你"},
+		{":@$!*'()", ":@$!*'()"},
+		{"messages", "messages"},
+		{longest, longest},
 	}
 	for _, tt := range good {
 		t.Run(tt.path, func(t *testing.T) {
@@ -71,8 +88,18 @@ func TestKeysInPaths(t *testing.T) {
 		status int
 		code   string
 	}{
-		{"%00", 400, "bad_key"}, {"a%0Ab", 400, "bad_key"}, {"%7F", 400, "bad_key"}, {"%C2%85", 400, "bad_key"}, {"%FF", 400, "bad_key"}, {"%E4%BD", 400, "bad_key"},
-		{longest + "k", 400, "bad_key"}, {"a/b", 404, "not_found"}, {"../k1", 404, "not_found"}, {"k1/", 404, "not_found"}, {"/k1", 404, "not_found"}, {"", 404, "not_found"},
+		{"%00", 400, "bad_key"},
+		{"a%0Ab", 400, "bad_key"},
+		{"%7F", 400, "bad_key"},
+		{"%C2%85", 400, "bad_key"},
+		{"%FF", 400, "bad_key"},
+		{"%E4%BD", 400, "bad_key"},
+		{longest + "k", 400, "bad_key"},
+		{"a/b", 404, "not_found"},
+		{"../k1", 404, "not_found"},
+		{"k1/", 404, "not_found"},
+		{"/k1", 404, "not_found"},
+		{"", 404, "not_found"},
 	}
 	for _, tt := range bad {
 		t.Run("bad "+tt.path, func(t *testing.T) {
