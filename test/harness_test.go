@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,7 +24,7 @@ import (
 // to end. Nothing is measured by it.
 const patience = 20 * time.Second
 
-var binary string // of gopush, built by TestMain
+var gopush string // the binary, built by TestMain
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -36,8 +37,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "gopush")
-	args := []string{"build", "-o", binary}
+	gopush = filepath.Join(dir, "gopush")
+	args := []string{"build", "-o", gopush}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
@@ -89,12 +90,25 @@ func serve(t *testing.T, flags ...string) *node {
 // serveIn is serve with the store in dir.
 func serveIn(t *testing.T, dir string, flags ...string) *node {
 	t.Helper()
+	return start(t, dir, []string{gopush}, flags...)
+}
+
+// serveLimited is serve with so many descriptors for the process.
+func serveLimited(t *testing.T, descriptors int, flags ...string) *node {
+	t.Helper()
+	limited := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors)
+	return start(t, t.TempDir(), []string{"sh", "-c", limited, gopush}, flags...)
+}
+
+// start runs program, which is gopush or becomes it, on a store in dir.
+func start(t *testing.T, dir string, program []string, flags ...string) *node {
+	t.Helper()
 	n := &node{t: t, dir: dir, stderr: new(lockedBuffer), exited: make(chan struct{})}
 	args := append([]string{
 		"serve", "--data", filepath.Join(dir, "data"), "--min-free-bytes", "0",
 		"--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ops", "127.0.0.1:0",
 	}, flags...)
-	n.cmd = exec.Command(binary, args...)
+	n.cmd = exec.Command(program[0], append(program[1:], args...)...)
 	n.cmd.Stderr = n.stderr
 	stdout, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -212,6 +226,20 @@ func (n *node) push(key, payload, query string) {
 	}
 }
 
+// tryPush is push for any goroutine.
+func (n *node) tryPush(key, payload, query string) error {
+	resp, err := http.Post(n.adminURL("/v1/push/"+key+query), "", strings.NewReader(payload))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("push %.60q to %q: %s", payload, key, resp.Status)
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return err
+}
+
 // metric returns the value of a line of /metrics, as text; "" if there is none.
 func (n *node) metric(name string) string {
 	n.t.Helper()
@@ -221,6 +249,52 @@ func (n *node) metric(name string) string {
 		}
 	}
 	return ""
+}
+
+// count returns the value of a counter or gauge of /metrics; 0 if there is none.
+func (n *node) count(name string) float64 {
+	n.t.Helper()
+	text := n.metric(name)
+	if text == "" {
+		return 0
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		n.t.Fatalf("metric %s is %q, want a number", name, text)
+	}
+	return v
+}
+
+// closed returns how many connections were closed for a reason.
+func (n *node) closed(reason string) float64 {
+	n.t.Helper()
+	return n.count(`gopush_connections_closed_total{reason="` + reason + `"}`)
+}
+
+// expectClosed waits until so many connections were closed for a reason.
+func (n *node) expectClosed(reason string, want float64) {
+	n.t.Helper()
+	eventually(n.t, fmt.Sprintf("%v connections closed with reason %q", want, reason), func() bool {
+		return n.closed(reason) >= want
+	})
+}
+
+// in is n for a subtest: its failures are t's.
+func (n *node) in(t *testing.T) *node {
+	m := *n
+	m.t = t
+	return &m
+}
+
+// onEngines runs test on a node of each connection engine: both are held to the same rules.
+func onEngines(t *testing.T, flags []string, test func(t *testing.T, n *node)) {
+	t.Parallel()
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, serve(t, append([]string{"--engine", engine}, flags...)...))
+		})
+	}
 }
 
 // eventually polls until ok, for what a node does in its own time.
@@ -311,4 +385,15 @@ func (n *node) subscribe(key string, more ...string) *peer {
 	p.send(command(append([]string{"sub", key, "60"}, more...)...))
 	p.expect("+h\r\n")
 	return p
+}
+
+// write sends s to a node that may close meanwhile: what matters is its answer.
+func (p *peer) write(s string) { _, _ = io.WriteString(p, s) }
+
+// closeWrite half-closes the connection.
+func (p *peer) closeWrite() {
+	p.t.Helper()
+	if err := p.Conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		p.t.Fatal(err)
+	}
 }
