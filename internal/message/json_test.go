@@ -18,6 +18,7 @@ func TestAppendJSON(t *testing.T) {
 	tests := []struct{ name, payload, msg, old string }{
 		{"an object", `{"a":1}`, `{"a":1}`, `"{\"a\":1}"`},
 		{"white space between tokens", " { \"a\" :\t[ 1 ,\r\n2 ] } \n", `{"a":[1,2]}`, `" { \"a\" :\t[ 1 ,\r\n2 ] } \n"`},
+		{"white space of every kind before", "\n\r\t 1", `1`, `"\n\r\t 1"`},
 		{"white space within a string", `" a  b "`, `" a  b "`, `"\" a  b \""`},
 		{"numbers as they are", `[1.0,1E+2,-0,12345678901234567890]`, `[1.0,1E+2,-0,12345678901234567890]`, `"[1.0,1E+2,-0,12345678901234567890]"`},
 		{"escapes as they are", `"\u00e9\/\ud800"`, `"\u00e9\/\ud800"`, `"\"\\u00e9\\/\\ud800\""`},
@@ -59,8 +60,12 @@ func TestAppendJSON(t *testing.T) {
 
 func wantJSON(t *testing.T, m *message.Message, old, prev bool, want string) {
 	t.Helper()
-	if got := m.AppendJSON([]byte("before"), old, prev); string(got) != "before"+want {
-		t.Errorf("AppendJSON(%.60q, old %v, prev %v) = %.200q, want %.200q after %q", m.Payload, old, prev, got, want, "before")
+	const before = "before"
+	for _, room := range []int{0, 1 << 16} { // a destination that must grow, and one that need not
+		dst := append(make([]byte, 0, len(before)+room), before...)
+		if got := m.AppendJSON(dst, old, prev); string(got) != before+want {
+			t.Errorf("AppendJSON(%.60q, old %v, prev %v) = %.200q, want %.200q after %q", m.Payload, old, prev, got, want, before)
+		}
 	}
 }
 
@@ -68,7 +73,7 @@ func wantJSON(t *testing.T, m *message.Message, old, prev bool, want string) {
 func checkJSON(t interface{ Fatalf(string, ...any) }, payload []byte) {
 	for _, old := range []bool{false, true} {
 		m := message.Message{Mid: 4, Prev: 8, Payload: payload}
-		out := m.AppendJSON(nil, old, true)
+		out := m.AppendJSON(make([]byte, 0, 1024), old, true)
 		if !json.Valid(out) || !utf8.Valid(out) {
 			t.Fatalf("AppendJSON(%q, old %v) = %q: not JSON in UTF-8", payload, old, out)
 		}

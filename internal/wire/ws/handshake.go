@@ -49,7 +49,7 @@ func checkUpgrade(r *http.Request) error {
 		return refuse(http.StatusHTTPVersionNotSupported, "a WebSocket handshake needs HTTP/1.1")
 	case r.Host == "":
 		return refuse(http.StatusBadRequest, "no Host")
-	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+	case r.ContentLength != 0: // -1 if chunked
 		return refuse(http.StatusBadRequest, "a WebSocket handshake has no body")
 	case !hasToken(r.Header["Upgrade"], "websocket"):
 		return refuse(http.StatusUpgradeRequired, "no Upgrade: websocket: this is spoken over WebSocket")

@@ -73,6 +73,7 @@ func TestAcceptRefusesBadHandshakes(t *testing.T) {
 		{"no version", "Sec-WebSocket-Version: 13\r\n", "", 426},
 		{"an old version", "Version: 13", "Version: 8", 426},
 		{"two versions", "Version: 13", "Version: 13, 8", 426},
+		{"two lines of versions", "Version: 13", "Version: 13\r\nSec-WebSocket-Version: 8", 426},
 		{"no key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400},
 		{"two keys", "Host:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nHost:", 400},
 		{"a short key", "dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j", 400},
