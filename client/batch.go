@@ -27,7 +27,7 @@ func (p *Publisher) PushAll(ctx context.Context, pushes []Push) ([]Result, error
 	}
 	for i, push := range pushes {
 		if err := message.CheckKey(push.Key, message.MaxKeyBytes); err != nil {
-			return nil, fmt.Errorf("push of %d messages: number %d: %w", len(pushes), i+1, err)
+			return nil, fmt.Errorf("push %d messages: number %d: %w", len(pushes), i+1, err)
 		}
 	}
 	body, err := json.Marshal(newBatch(pushes))
@@ -38,10 +38,10 @@ func (p *Publisher) PushAll(ctx context.Context, pushes []Push) ([]Result, error
 		Results []batchResult `json:"results"`
 	}
 	if err := p.post(ctx, p.endpoint(), "application/json", body, &answer); err != nil {
-		return nil, fmt.Errorf("push of %d messages: %w", len(pushes), err)
+		return nil, fmt.Errorf("push %d messages: %w", len(pushes), err)
 	}
 	if len(answer.Results) != len(pushes) {
-		return nil, fmt.Errorf("push of %d messages: %d results came", len(pushes), len(answer.Results))
+		return nil, fmt.Errorf("push %d messages: %d results came", len(pushes), len(answer.Results))
 	}
 	results := make([]Result, len(pushes))
 	for i, r := range answer.Results {

@@ -61,7 +61,7 @@ func flagUnless(at string, usual config.Address) string {
 	if at == usual.HostPort {
 		return ""
 	}
-	return " --server " + at
+	return " --addr " + at
 }
 
 // first returns where this machine reaches the first address: a listener on every address is
