@@ -28,18 +28,17 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 		size += len(entries[n].Key) + len(entries[n].Payload) + maxMessageHeader
 		n++
 	}
-	entries = slices.Clone(entries[:n]) // the committer may be reading them when ctx ends
-	results := make([]error, n)
+	mine, results := slices.Clone(entries[:n]), make([]error, n) // the committer's when ctx ends
 	err := s.do(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
-		for i := range entries {
-			if results[i], err = s.append(c, &entries[i]); err != nil {
+		for i := range mine {
+			if results[i], err = s.append(c, &mine[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}})
 	if err != nil {
-		results = slices.Repeat([]error{err}, n)
+		return slices.Repeat([]error{err}, n)
 	}
 	return results
 }

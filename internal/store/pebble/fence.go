@@ -98,11 +98,12 @@ func (f *fence) releaseIf(yes bool) {
 }
 
 // write does what changes the file named name, unless the disk was taken; its failure takes it.
+// It always returns nil, as what it stands in for should.
 func (f *fence) write(name string, do func() error) error {
 	if f.cause() == nil {
 		err := do()
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return err
+		if err == nil {
+			return nil
 		}
 		f.fail(err)
 	}
@@ -123,13 +124,10 @@ func (f *fence) hold(name string) {
 // open makes a file with do.
 func (f *fence) open(name string, do func() (vfs.File, error)) (vfs.File, error) {
 	var file vfs.File
-	err := f.write(name, func() (err error) {
+	f.write(name, func() (err error) {
 		file, err = do()
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
 	if file == nil {
 		return void{}, nil
 	}
@@ -165,8 +163,17 @@ func (f *fence) Rename(from, to string) error {
 	return f.write(to, func() error { return f.FS.Rename(from, to) })
 }
 
+// Remove removes a file; that it is not there is no failure.
 func (f *fence) Remove(name string) error {
-	return f.write(name, func() error { return f.FS.Remove(name) })
+	var missing error
+	f.write(name, func() error {
+		err := f.FS.Remove(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			missing, err = err, nil
+		}
+		return err
+	})
+	return missing
 }
 
 func (f *fence) RemoveAll(name string) error {
@@ -201,6 +208,16 @@ func (w *fencedFile) SyncTo(length int64) (full bool, err error) {
 	return full, err
 }
 
+// Stat fails as a write does: pebble asks for the size of a log that it writes.
+func (w *fencedFile) Stat() (vfs.FileInfo, error) {
+	info, err := w.File.Stat()
+	if err != nil {
+		w.f.fail(err)
+		return empty{}, nil
+	}
+	return info, nil
+}
+
 // Preallocate only asks for room: that there is none is no failure yet.
 func (w *fencedFile) Preallocate(offset, length int64) error {
 	if w.f.cause() != nil {
@@ -222,7 +239,7 @@ func (void) Write(p []byte) (int, error)            { return len(p), nil }
 func (void) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (void) Read([]byte) (int, error)               { return 0, fs.ErrNotExist }
 func (void) ReadAt([]byte, int64) (int, error)      { return 0, fs.ErrNotExist }
-func (void) Stat() (vfs.FileInfo, error)            { return nil, fs.ErrNotExist }
+func (void) Stat() (vfs.FileInfo, error)            { return empty{}, nil }
 func (void) Preallocate(_, _ int64) error           { return nil }
 func (void) Prefetch(_, _ int64) error              { return nil }
 func (void) SyncTo(int64) (bool, error)             { return true, nil }
@@ -230,3 +247,8 @@ func (void) SyncData() error                        { return nil }
 func (void) Sync() error                            { return nil }
 func (void) Close() error                           { return nil }
 func (void) Fd() uintptr                            { return vfs.InvalidFd }
+
+// empty describes a void file.
+type empty struct{ vfs.FileInfo }
+
+func (empty) Size() int64 { return 0 }

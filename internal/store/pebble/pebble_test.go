@@ -1,8 +1,15 @@
 package pebble_test
 
 import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	pebbledb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"gopush/internal/store/pebble"
@@ -32,3 +39,49 @@ func open(t *testing.T, cfg storetest.Config, fs vfs.FS) *pebble.Store {
 	}
 	return s
 }
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		prepare func(t *testing.T, dir string)
+		want    string
+	}{
+		{"a directory in use", func(t *testing.T, dir string) { mustOpen(t, pebble.Config{Dir: dir}) }, "is used by another process: stop it, or use another directory"},
+		{"another format", func(t *testing.T, dir string) { write(t, dir, "f", binary.AppendVarint(nil, 7)) }, "has format 7, this gopush knows format 1: use the gopush that wrote it, or another directory"},
+		{"another program's database", func(t *testing.T, dir string) { write(t, dir, "a", nil) }, "not gopush's: use another directory"},
+		{"a file", func(t *testing.T, dir string) {
+			if err := os.WriteFile(dir, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "not a directory"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data")
+			c.prepare(t, dir)
+			_, err := pebble.Open(pebble.Config{Dir: dir})
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) {
+				t.Errorf("Open = %v, want it to say %q and name %s", err, c.want, dir)
+			}
+		})
+	}
+}
+
+// write puts a value into a database of pebble's.
+func write(t *testing.T, dir, key string, value []byte) {
+	t.Helper()
+	db, err := pebbledb.Open(dir, &pebbledb.Options{Logger: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set([]byte(key), value, pebbledb.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)              {}
+func (quiet) Errorf(string, ...any)             {}
+func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

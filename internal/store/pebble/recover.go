@@ -10,7 +10,7 @@ import (
 // How long the store waits between attempts to open again after a failure: none before the
 // first, then twice as long each time until a commit succeeds.
 const (
-	minBackoff = 50 * time.Millisecond
+	minBackoff = 10 * time.Millisecond
 	maxBackoff = 5 * time.Second
 )
 
