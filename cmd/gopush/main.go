@@ -22,7 +22,6 @@ type cli struct {
 	Serve       serveCmd         `cmd:"" help:"Run a node."`
 	Sub         subCmd           `cmd:"" help:"Subscribe to keys and print their messages."`
 	Push        pushCmd          `cmd:"" help:"Push a message, or lines of standard input."`
-	Demo        demoCmd          `cmd:"" help:"Show the main job on a text of this machine, with 1,000 devices, and count what came."`
 	CheckConfig checkConfigCmd   `cmd:"" help:"Check the configuration and print what it comes to."`
 	Version     versionCmd       `cmd:"" help:"Print the version."`
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
