@@ -22,13 +22,13 @@ func TestGreetingNamesWhatListensAndWhatToTry(t *testing.T) {
 		{
 			"as it comes", nil, bound("127.0.0.1:6969"), bound("127.0.0.1:6970"), bound("127.0.0.1:6971"),
 			[]string{"store ./gopush-data", "public  127.0.0.1:6969", "admin   127.0.0.1:6970", "ops     127.0.0.1:6971", "  gopush sub hello\n", "  gopush push hello ", "  curl http://127.0.0.1:6971/readyz\n"},
-			"--server",
+			"--addr",
 		},
 		{
 			"other ports, every address",
 			[]string{"--store=memory"},
 			bound("0.0.0.0:1", "[::1]:2"), bound("127.0.0.1:3"), nil,
-			[]string{"store memory", "public  0.0.0.0:1", "public  [::1]:2", "gopush sub --server 127.0.0.1:1 hello", "gopush push --server 127.0.0.1:3 hello"},
+			[]string{"store memory", "public  0.0.0.0:1", "public  [::1]:2", "gopush sub --addr 127.0.0.1:1 hello", "gopush push --addr 127.0.0.1:3 hello"},
 			"curl",
 		},
 	} {
