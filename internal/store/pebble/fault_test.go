@@ -189,8 +189,8 @@ func TestHangingDisk(t *testing.T) {
 	h := newHistory(math.MaxInt)
 	h.work(t, s, 1)
 	hanging.Store(true)
-	first := appendFor(s, "first", 50*time.Millisecond)
-	second := appendFor(s, "second", 50*time.Millisecond)
+	first := appendFor(s, "first", 200*time.Millisecond)
+	second := appendFor(s, "second", 200*time.Millisecond)
 	if !errors.Is(first, channel.ErrUnknown) {
 		t.Errorf("Append whose fsync hangs = %v, want ErrUnknown", first)
 	}

@@ -1,0 +1,146 @@
+package pebble_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+	"gopush/internal/store/pebble"
+)
+
+// BenchmarkAppend appends 128-byte messages, durably: each of 64 publishers has keys of its own.
+func BenchmarkAppend(b *testing.B) {
+	for _, c := range []struct {
+		name           string
+		keys, messages int // of one Append
+		maxStored      int
+	}{
+		{"1 at a time", 1, 1, 0},
+		{"64 keys at a time", 64, 1, 0},
+		{"64 of a key at a time", 1, 64, 0},
+		{"1 at a time at the cap", 1, 1, 100},
+		{"64 keys at a time at the cap", 64, 1, 100},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s, err := pebble.Open(pebble.Config{Dir: b.TempDir(), MaxStoredPerKey: c.maxStored})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			b.ReportAllocs()
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var publishers sync.WaitGroup
+			for p := range 64 {
+				publishers.Go(func() { publish(b, s, &left, p, c.keys, c.messages) })
+			}
+			publishers.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
+
+// publish appends messages until none of left are left.
+func publish(b *testing.B, s *pebble.Store, left *atomic.Int64, p, keys, messages int) {
+	entries, last, payload := make([]channel.Entry, keys*messages), make([]int64, keys), make([]byte, 128)
+	for left.Add(-int64(len(entries))) > -int64(len(entries)) {
+		now := time.Now()
+		for i := range entries {
+			k := i % keys
+			m := message.Message{Mid: message.NextMid(now, last[k]), Prev: last[k], Expires: now.Add(time.Hour), Payload: payload}
+			last[k] = m.Mid
+			entries[i] = channel.Entry{Key: fmt.Sprint("publisher ", p, " key ", k), Message: m}
+		}
+		for _, err := range s.Append(context.Background(), entries) {
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	}
+}
+
+// BenchmarkRange reads a page of 100 of a key's 1000 messages.
+func BenchmarkRange(b *testing.B) {
+	s := filled(b, b.TempDir(), 1000, 1)
+	defer s.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		got, err := s.Range(context.Background(), "key 0", 0, 1<<62, false, 100, 0)
+		if err != nil || len(got) != 100 {
+			b.Fatalf("Range = %d messages, %v", len(got), err)
+		}
+	}
+}
+
+// BenchmarkOpen opens and closes stores with different numbers of messages, 10 to a key, after
+// an unclean end: with a log that was not written to tables yet.
+func BenchmarkOpen(b *testing.B) {
+	for _, messages := range []int{10, 1_000_000} {
+		b.Run(fmt.Sprint(messages, " messages"), func(b *testing.B) {
+			dir := b.TempDir()
+			if err := filled(b, dir, 10, messages/10).Close(); err != nil {
+				b.Fatal(err)
+			}
+			before := heap()
+			var after uint64
+			for b.Loop() {
+				s, err := pebble.Open(pebble.Config{Dir: dir})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				after = heap()
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(int64(after)-int64(before)), "bytes/store")
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// filled returns a store that has keys of messages each.
+func filled(b *testing.B, dir string, messages, keys int) *pebble.Store {
+	b.Helper()
+	s, err := pebble.Open(pebble.Config{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var left atomic.Int64
+	now, payload := time.Now(), make([]byte, 128)
+	var publishers sync.WaitGroup
+	for range 4 {
+		publishers.Go(func() {
+			for n := left.Add(1) - 1; n < int64(keys); n = left.Add(1) - 1 {
+				entries, last := make([]channel.Entry, messages), int64(0)
+				for i := range entries {
+					m := message.Message{Mid: message.NextMid(now, last), Prev: last, Expires: now.Add(time.Hour), Payload: payload}
+					entries[i], last = channel.Entry{Key: fmt.Sprint("key ", n), Message: m}, m.Mid
+				}
+				for _, err := range s.Append(context.Background(), entries) {
+					if err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	publishers.Wait()
+	return s
+}
