@@ -231,6 +231,6 @@ func (l *loop) expired(c *conn) {
 	case flushing, lingering:
 		l.close(c, Lingered)
 	default:
-		l.close(c, HeartbeatTimeout)
+		l.closePolitely(c, HeartbeatTimeout)
 	}
 }

@@ -187,7 +187,7 @@ func (l *loop) unsubscribe(c *conn) {
 
 // alive gives c until its next heartbeat.
 func (l *loop) alive(c *conn) {
-	l.wheel.set(&l.conns, c, l.seconds()+c.heartbeat+graceSeconds)
+	l.wheel.set(&l.conns, c, l.in(time.Duration(c.heartbeat+graceSeconds)*time.Second))
 }
 
 // heartbeats takes the bytes that a legacy RESP subscriber may send: h, each answered, and line ends.
