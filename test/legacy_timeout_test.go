@@ -3,6 +3,7 @@ package test
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,56 +22,57 @@ func (p *peer) expectEndAt(begin time.Time, due time.Duration, want string) {
 	}
 }
 
-// drip sends text byte by byte, slowly, until it is all sent or the node closes, and returns
-// what the node said.
-func (p *peer) drip(text string) string {
+// dripping is a peer that sends its text byte by byte.
+type dripping struct {
+	*peer
+	text string
+}
+
+// drip sends byte i and waits a moment for the node to close.
+func (p *dripping) drip(i int) (closed bool) {
 	p.t.Helper()
-	defer p.SetReadDeadline(time.Now().Add(patience))
-	var got []byte
-	buf := make([]byte, 64)
-	for i := range len(text) {
-		p.write(text[i : i+1])
-		p.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		n, err := p.r.Read(buf)
-		got = append(got, buf[:n]...)
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return string(got)
-		}
+	if i >= len(p.text) {
+		p.t.Fatalf("still open after %d bytes sent one by one", i)
 	}
-	p.t.Fatalf("still open after %d bytes sent one by one, got %q", len(text), got)
-	return ""
+	p.write(p.text[i : i+1])
+	p.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	got, err := p.r.ReadByte()
+	if err == nil {
+		p.t.Fatalf("%.40q… sent byte by byte was answered with %q", p.text, got)
+	}
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // However slowly its bytes come, the first command has first_packet_timeout.
 func TestFirstPacketTimeout(t *testing.T) {
+	beginnings := []string{
+		"", "*", "*3\r\n$3\r\nsub\r\n$1\r\nk", command("sub", "k", "30")[:20],
+		"GET /sub?key=k", "GET /sub?key=k&heartbeat=30 HTTP/1.1\r\nHost: x\r\n", handshake("k", "")[:80],
+	}
+	slowly := []string{
+		command("sub", strings.Repeat("k", 200), "30"),
+		"GET /1/time/get HTTP/1.1\r\nHost: x\r\nX-Slow: " + strings.Repeat("x", 200),
+		handshake("k", "", "X-Slow: "+strings.Repeat("x", 200)),
+	}
 	onEngines(t, []string{"--first-packet-timeout", "1s"}, func(t *testing.T, n *node) {
 		begin := time.Now()
 		subscriber := n.subscribe("k")
-		beginnings := []string{
-			"", "*", "*3\r\n$3\r\nsub\r\n$1\r\nk", command("sub", "k", "30")[:20],
-			"GET /sub?key=k", "GET /sub?key=k&heartbeat=30 HTTP/1.1\r\nHost: x\r\n", handshake("k", "")[:80],
+		silent := make([]*peer, len(beginnings))
+		for i, sent := range beginnings {
+			silent[i] = dial(t, n.public[0])
+			silent[i].send(sent)
 		}
-		var silent []*peer
-		for _, sent := range beginnings {
-			p := dial(t, n.public[0])
-			p.send(sent)
-			silent = append(silent, p)
+		slow := make([]*dripping, len(slowly))
+		for i, text := range slowly {
+			slow[i] = &dripping{dial(t, n.public[0]), text}
+		}
+		for at := 0; len(slow) > 0; at++ {
+			slow = slices.DeleteFunc(slow, func(p *dripping) bool { return p.drip(at) })
 		}
 		for _, p := range silent {
 			p.expectEndAt(begin, time.Second, "")
 		}
-		n.expectClosed("first_packet_timeout", float64(len(silent)))
-
-		slow := dial(t, n.public[0])
-		if got := slow.drip(command("sub", strings.Repeat("k", 200), "30")); got != "" {
-			t.Errorf("a command sent byte by byte got %q", got)
-		}
-		head := dial(t, n.public[0])
-		if got := head.drip("GET /1/time/get HTTP/1.1\r\nHost: x\r\nX-Slow: " + strings.Repeat("x", 200)); got != "" {
-			t.Errorf("a head sent byte by byte got %q", got)
-		}
-		n.expectClosed("first_packet_timeout", float64(len(silent)+2))
-
+		n.expectClosed("first_packet_timeout", float64(len(beginnings)+len(slowly)))
 		subscriber.send("h")
 		subscriber.expect("+h\r\n")
 	})
@@ -126,6 +128,9 @@ func TestHeartbeatTimeout(t *testing.T) {
 		once.expectEndAt(beat, briefHeartbeat, "+h\r\n")
 		alive.send("h")
 		alive.expect("+h\r\n")
+		for _, p := range []*peer{web.peer, half.peer, pinging.peer, silent, pushed, once} {
+			p.Close()
+		}
 		n.expectClosed("heartbeat_timeout", 6)
 	})
 }
