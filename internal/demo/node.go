@@ -30,7 +30,7 @@ type node struct {
 	public  string   // address of devices; not known before the first start
 	admin   string   // address of backends
 
-	process *exec.Cmd      // nil: none was started
+	process *exec.Cmd      // the latest; nil: none was started
 	output  sync.WaitGroup // on who reads what the process prints, and then waits for its end
 
 	restart chan error    // the outcome of a crash; nil: none is under way
@@ -49,22 +49,12 @@ func (n *node) pid() int { return n.process.Process.Pid }
 
 // start starts the process and waits until it listens: where it did before, or on free ports.
 func (n *node) start(ctx context.Context) error {
-	args := append(n.command[1:len(n.command):len(n.command)],
-		"--public", cmp.Or(n.public, "127.0.0.1:0"), "--admin", cmp.Or(n.admin, "127.0.0.1:0"))
-	n.process = exec.Command(n.command[0], args...)
-	n.process.Env = withoutSettings(os.Environ())
-	n.process.Stderr = os.Stderr
-	endWithParent(n.process)
-	stdout, err := n.process.StdoutPipe()
-	if err == nil {
-		err = n.process.Start()
-	}
+	listens, err := n.launch()
 	if err != nil {
-		n.process = nil
 		return fmt.Errorf("start a node: %w", err)
 	}
-	listens := make(chan [2]string, 1)
-	n.output.Go(func() { n.read(n.process, stdout, listens) })
+	timeout := time.NewTimer(startTime)
+	defer timeout.Stop()
 	select {
 	case at, ok := <-listens:
 		if !ok {
@@ -72,11 +62,38 @@ func (n *node) start(ctx context.Context) error {
 		}
 		n.public, n.admin = at[0], at[1]
 		return nil
-	case <-time.After(startTime):
+	case <-timeout.C:
 		return fmt.Errorf("start a node: it did not listen within %v", startTime)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// launch starts the process. The channel gives its public and its admin address when it says
+// them, and is closed when it ends.
+func (n *node) launch() (<-chan [2]string, error) {
+	args := slices.Concat(n.command[1:], []string{
+		"--public", cmp.Or(n.public, "127.0.0.1:0"), "--admin", cmp.Or(n.admin, "127.0.0.1:0"),
+	})
+	process := exec.Command(n.command[0], args...)
+	process.Env = withoutSettings(os.Environ())
+	process.Stderr = os.Stderr
+	endWithParent(process)
+	stdout, err := process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := process.Start(); err != nil {
+		return nil, err
+	}
+	n.process = process
+	listens := make(chan [2]string, 1)
+	n.output.Go(func() {
+		read(stdout, listens)
+		process.Wait() // how it ended does not matter: it is killed in the end
+		close(listens)
+	})
+	return listens, nil
 }
 
 // withoutSettings leaves out what would configure the node: it is to run as it comes.
@@ -84,19 +101,19 @@ func withoutSettings(environ []string) []string {
 	return slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOPUSH_") })
 }
 
-// read takes the public and the admin address from what a process prints, and reads on until
-// it has ended.
-func (n *node) read(process *exec.Cmd, stdout io.Reader, listens chan<- [2]string) {
-	defer process.Wait() // how it ended does not matter: it is killed in the end
-	defer close(listens)
+// read takes the addresses from what a process prints, and reads on to its end.
+func read(stdout io.Reader, listens chan<- [2]string) {
 	var at [2]string
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		kind, rest, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
-		i := slices.Index([]string{"public", "admin"}, kind)
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 2 {
+			continue
+		}
+		i := slices.Index([]string{"public", "admin"}, fields[0])
 		if i < 0 || at[i] != "" {
 			continue
 		}
-		at[i], _, _ = strings.Cut(strings.TrimSpace(rest), " ")
+		at[i] = fields[1]
 		if at[0] != "" && at[1] != "" {
 			listens <- at
 		}
