@@ -11,8 +11,8 @@ var (
 	// ErrToken: the token is missing, wrong, expired or revoked. Ask your backend for a new one.
 	ErrToken = errors.New("token refused")
 	// ErrUnknownKey: no token was ever registered for the key, or it has as many subscribers as the
-	// server allows. Within a heartbeat and a half after a lost connection it is tried again: the
-	// server may still count that connection.
+	// server allows. For a heartbeat and 15 s after a lost connection it is tried again: the server
+	// may still count that connection.
 	ErrUnknownKey = errors.New("key unknown or not open to more subscribers")
 	// ErrRefused: the server does not accept the key or the heartbeat, see Config.
 	ErrRefused = errors.New("subscription refused: bad key or heartbeat")

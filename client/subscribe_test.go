@@ -168,6 +168,10 @@ func TestGaps(t *testing.T) {
 		"no record of the key":              {[]string{"+g 0\r\n", "+g 0\r\n" + message(100, 0)}, []client.Gap{gap("40", "0")}},
 		"told by prev":                      {[]string{message(100, 60)}, []client.Gap{gap("40", "100")}},
 		"told by prev after the notice":     {[]string{"+g 60\r\n" + message(100, 80)}, []client.Gap{gap("40", "60"), gap("40", "100")}},
+		"the record is lost after a delivery": {
+			[]string{"+g 60\r\n" + message(60, 56), "+g 0\r\n" + message(100, 0)},
+			[]client.Gap{gap("40", "60"), gap("60", "0")},
+		},
 		"again after a delivery": {
 			[]string{"+g 60\r\n" + message(60, 56), "+g 80\r\n" + message(100, 76)},
 			[]client.Gap{gap("40", "60"), gap("60", "80")},
@@ -349,7 +353,11 @@ func TestServerThatIsNotGopush(t *testing.T) {
 					func(p *peer) { p.wantSub(0); p.send("+h\r\n"); p.sendMessages(0, 8); p.drain() },
 				})
 				cfg.MaxMessageBytes = 1024
+				start := time.Now()
 				wantMids(t, collect(t, cfg, 8), 8)
+				if took := time.Since(start); took > 10*time.Second {
+					t.Errorf("connected again after %v, want at most the 10s that connecting may take", took)
+				}
 			})
 		})
 	}

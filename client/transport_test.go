@@ -261,7 +261,11 @@ func TestServerThatIsNoWebSocket(t *testing.T) {
 					p.drain()
 				}})
 				cfg.Addr, cfg.MaxMessageBytes = "ws://server", 1024
+				start := time.Now()
 				wantMids(t, collect(t, cfg, 4), 4)
+				if took := time.Since(start); took != 0 {
+					t.Errorf("connected again after %v, want at once", took)
+				}
 			})
 		})
 	}
