@@ -24,11 +24,14 @@ func TestDemoDeliversEverythingThroughACrash(t *testing.T) {
 	for name, want := range map[string]int{
 		"pushed": 240 * 4, "delivered": 240 * 60,
 		"lost": 0, "doubled": 0, "out of order": 0, "altered": 0, "gaps": 0,
-		"reconnects": 60, // a third came back, the rest met the crash
 	} {
 		if got := d.row(name); got != want {
 			t.Errorf("%s is %d, want %d:\n%s", name, got, want, d.output)
 		}
+	}
+	// A third came back, and the rest met the crash.
+	if got, want := d.row("reconnects"), 60; got < want {
+		t.Errorf("reconnects is %d, want at least %d:\n%s", got, want, d.output)
 	}
 	d.expectNothingLeft()
 }
@@ -61,7 +64,7 @@ func TestDemoCleansUpWhenItIsInterrupted(t *testing.T) {
 	}{
 		{"before the devices are there", "node: ", os.Interrupt},
 		{"while it pushes", "devices: ", os.Interrupt},
-		{"while devices are away", "devices go away", syscall.SIGTERM},
+		{"while devices are away", "devices are gone", syscall.SIGTERM},
 		{"while the node is down", "kill -9", os.Interrupt},
 		{"when its terminal is closed", "devices come back", syscall.SIGHUP},
 	} {
@@ -92,7 +95,7 @@ type demoRun struct {
 func startDemo(t *testing.T, args ...string) *demoRun {
 	t.Helper()
 	d := &demoRun{t: t, output: new(lockedBuffer), tmp: t.TempDir(), exited: make(chan error, 1)}
-	d.cmd = exec.Command(binary, append([]string{"demo"}, args...)...)
+	d.cmd = exec.Command(gopush, append([]string{"demo"}, args...)...)
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp, "GOPUSH_AUTH=token") // which is not for its node
 	d.cmd.Stdout, d.cmd.Stderr = d.output, d.output
 	if err := d.cmd.Start(); err != nil {
@@ -147,7 +150,7 @@ func (d *demoRun) expectNothingLeft() {
 	}
 }
 
-// strangeText makes a file of lines that a careless one of the many hands would change.
+// strangeText makes a file of lines that are easily altered on their way.
 func strangeText(t *testing.T, lines int) string {
 	t.Helper()
 	strange := []string{

@@ -115,33 +115,38 @@ func (r *run) all(ctx context.Context) (Report, error) {
 	return r.report(took), nil
 }
 
-// pushAll pushes every line, and between them lets happen what this is about.
+// pushAll pushes every line, whatever happens between them.
 func (r *run) pushAll(ctx context.Context) error {
-	count := len(r.cfg.Text.Lines)
-	away, killed, back := count/5, count/2, count*3/4
 	tick, stop := pace(r.cfg.Rate)
 	defer stop()
-	for line := range count {
+	for line := range r.cfg.Text.Lines {
 		select {
 		case <-tick:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if line == away {
-			r.progress.say("line %s: %s devices go away", thousands(line+1), thousands(r.fleet.leave()))
-		}
-		if line == killed {
-			r.progress.say("line %s: kill -9 of the node", thousands(line+1))
-			r.node.crash(ctx) // while the line is pushed
-		}
-		if line == back {
-			r.progress.say("line %s: %s devices come back", thousands(line+1), thousands(r.fleet.comeBack(ctx)))
-		}
+		r.happen(ctx, line)
 		if err := r.push(ctx, line); err != nil {
 			return fmt.Errorf("push line %d: %w", line+1, err)
 		}
 	}
 	return r.node.recovered()
+}
+
+// happen is what this is about: who goes, comes and falls before a line is pushed.
+func (r *run) happen(ctx context.Context, line int) {
+	count, at := len(r.cfg.Text.Lines), thousands(line+1)
+	switch line {
+	case count / 5:
+		n := r.fleet.leave()
+		r.progress.say("line %s: %s devices are gone", at, thousands(n))
+	case count / 2:
+		r.progress.say("line %s: kill -9 of the node", at)
+		r.node.crash(ctx) // goes on while the line is pushed
+	case count * 3 / 4:
+		n := r.fleet.comeBack(ctx)
+		r.progress.say("line %s: %s devices come back", at, thousands(n))
+	}
 }
 
 // push pushes a line, if need be around a crash.
@@ -175,7 +180,7 @@ func pace(rate int) (tick <-chan time.Time, stop func()) {
 
 // status is the progress line.
 func (r *run) status() string {
-	return fmt.Sprintf("%s of %s lines pushed, %s devices connected, %s messages delivered",
+	return fmt.Sprintf("%s of %s lines, %s devices connected, %s delivered",
 		thousands(int(r.pusher.done.Load())), thousands(len(r.cfg.Text.Lines)),
 		thousands(int(r.fleet.connected.Load())), thousands(int(r.fleet.delivered.Load())))
 }
