@@ -165,15 +165,26 @@ func (n *node) kill() {
 // stop ends the node with SIGTERM and returns how it ended.
 func (n *node) stop() error {
 	n.t.Helper()
+	err := n.terminate()
+	if errors.Is(err, errStays) {
+		n.t.Fatalf("%v\n%s", err, n.stderr)
+	}
+	return err
+}
+
+var errStays = fmt.Errorf("still there %v after SIGTERM", patience)
+
+// terminate is stop for any goroutine.
+func (n *node) terminate() error {
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		n.t.Fatal(err)
+		return err
 	}
 	select {
 	case <-n.exited:
+		return n.err
 	case <-time.After(patience):
-		n.t.Fatalf("still there %v after SIGTERM\n%s", patience, n.stderr)
+		return errStays
 	}
-	return n.err
 }
 
 // restart ends the node with kill -9 and starts one on the same store; addresses change.
@@ -389,6 +400,14 @@ func (n *node) subscribe(key string, more ...string) *peer {
 
 // write sends s to a node that may close meanwhile: what matters is its answer.
 func (p *peer) write(s string) { _, _ = io.WriteString(p, s) }
+
+// sendBytewise sends s byte by byte.
+func (p *peer) sendBytewise(s string) {
+	p.t.Helper()
+	for i := range len(s) {
+		p.send(s[i : i+1])
+	}
+}
 
 // closeWrite half-closes the connection.
 func (p *peer) closeWrite() {

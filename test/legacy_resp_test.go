@@ -110,9 +110,7 @@ func TestLegacyCommandInPieces(t *testing.T) {
 		whole := command("sub", "a key", "30", "", "1", "") + "h"
 		t.Run("one byte at a time", func(t *testing.T) {
 			p := dial(t, n.public[0])
-			for i := range len(whole) {
-				p.send(whole[i : i+1])
-			}
+			p.sendBytewise(whole)
 			p.expect("+h\r\n+h\r\n")
 		})
 		for cut := 1; cut < len(whole); cut++ {

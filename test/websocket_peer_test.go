@@ -192,7 +192,8 @@ func (p *wsPeer) next() legacyMessage {
 func (p *peer) request(text string) (*http.Response, string) {
 	p.t.Helper()
 	p.write(text)
-	resp, err := http.ReadResponse(p.r, nil)
+	method, _, _ := strings.Cut(text, " ")
+	resp, err := http.ReadResponse(p.r, &http.Request{Method: method})
 	if err != nil {
 		p.t.Fatalf("%.60q was answered with %v", text, err)
 	}
