@@ -8,7 +8,7 @@ PKG      ?= ./...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz bench
+.PHONY: help run build deps test check lint race fuzz bench measure
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,3 +49,12 @@ fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for s
 
 bench: ## Run every benchmark COUNT times (10); compare two outputs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(PKG)
+
+measure: build bin/floor ## Measure a node as docs/benchmarks.md has it: memory, broadcast, pushes
+	bin/gopush bench idle
+	bin/gopush bench broadcast --runs 5 --floor bin/floor
+	bin/gopush bench push --runs 5
+
+bin/floor: bench/floor.c
+	@mkdir -p bin
+	$(CC) -O2 -Wall -Wextra -o $@ $<

@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is what is measured: a node, or the floor, and how to end it if it is ours.
+type process struct {
+	Target
+	stop func()
+}
+
+// node returns the node that c names, or a new one of its own with flags.
+func (c *Config) node(ctx context.Context, flags ...string) (*process, error) {
+	if c.Target != nil {
+		return &process{Target: *c.Target, stop: func() {}}, nil
+	}
+	dir, err := os.MkdirTemp("", "gopush-bench-")
+	if err != nil {
+		return nil, err
+	}
+	const free = "127.0.0.1:0"
+	args := append([]string{
+		"serve", "--public", free, "--admin", free, "--ops", free,
+		"--data", filepath.Join(dir, "data"), "--log-level", "warn",
+	}, flags...)
+	p, err := start(ctx, "ops", c.Binary, args...)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	end := p.stop
+	p.stop = func() {
+		end()
+		os.RemoveAll(dir)
+	}
+	return p, nil
+}
+
+// start runs binary and returns when it has printed the address of the last kind.
+func start(ctx context.Context, last, binary string, args ...string) (*process, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * patience
+	said := &addresses{last: last, complete: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = said, os.Stderr
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return nil, err
+	}
+	ended := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		cmd.Wait()
+		close(ended)
+	})
+	stop := func() {
+		cancel()
+		waiting.Wait()
+	}
+	select {
+	case <-said.complete:
+	case <-ended:
+	case <-time.After(patience):
+	}
+	target, ok := said.target()
+	if !ok {
+		stop()
+		return nil, fmt.Errorf("%s: did not say where it listens", strings.Join(cmd.Args, " "))
+	}
+	target.PID = cmd.Process.Pid
+	return &process{Target: target, stop: stop}, nil
+}
+
+// addresses takes from what a process prints, "  public  127.0.0.1:6969 …", where it listens.
+type addresses struct {
+	last     string        // the kind that is printed last
+	complete chan struct{} // closed when it was
+
+	mu   sync.Mutex
+	text []byte
+	done bool
+}
+
+func (a *addresses) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.done {
+		a.text = append(a.text, p...)
+		if _, ok := a.of(a.last); ok {
+			a.done = true
+			close(a.complete)
+		}
+	}
+	return len(p), nil
+}
+
+// of returns the address of a kind, if its line is complete. a.mu is held.
+func (a *addresses) of(kind string) (string, bool) {
+	for line := range bytes.Lines(a.text) {
+		fields := strings.Fields(string(line))
+		if len(fields) >= 2 && fields[0] == kind && bytes.HasSuffix(line, []byte("\n")) {
+			return fields[1], true
+		}
+	}
+	return "", false
+}
+
+// target returns all addresses; ok is false if the last is not there.
+func (a *addresses) target() (t Target, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.Public, _ = a.of("public")
+	t.Admin, _ = a.of("admin")
+	t.Ops, _ = a.of("ops")
+	return t, a.done
+}
