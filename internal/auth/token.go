@@ -50,6 +50,7 @@ type Tokens struct {
 	locks keyLocks         // held while a key's tokens are renewed or revoked
 
 	renewErrors atomic.Uint64
+	revocations atomic.Uint64
 }
 
 // NewTokens returns the tokens kept in store, by the clock now.
@@ -175,8 +176,13 @@ func (t *Tokens) Revoke(ctx context.Context, key string, tokens ...string) (tags
 	if err != nil {
 		return nil, n, fmt.Errorf("revoke tokens of %q: %w", key, err)
 	}
+	t.revocations.Add(1)
 	return tags, n, nil
 }
+
+// Revocations counts the calls of Revoke that have taken effect. A check that it has not moved
+// since before Check, made once a connection can be found by its tag, closes the gap between the two.
+func (t *Tokens) Revocations() uint64 { return t.revocations.Load() }
 
 // hashOf is what a store knows a token by. A key has no control characters, so 0 ends it.
 func hashOf(key, token string) [32]byte {

@@ -59,6 +59,7 @@ type Hub struct {
 	clock     *clock       //
 	seed      maphash.Seed //
 	buckets   []bucket     //
+	maxKey    atomic.Int64 // max_key_bytes, may be reloaded
 	maxBytes  atomic.Int64 // max_message_bytes, may be reloaded
 	maxSubs   atomic.Int64 // max_subscribers_per_key, may be reloaded
 	sinks     []Sink       // set by Attach, before Run
@@ -73,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, clock: k, seed: maphash.MakeSeed(), buckets: make([]bucket, numBuckets)}
-	h.SetLimits(cfg.MaxMessageBytes, cfg.MaxSubscribersPerKey)
+	h.SetLimits(cfg.MaxKeyBytes, cfg.MaxMessageBytes, cfg.MaxSubscribersPerKey)
 	for i := range h.buckets {
 		h.buckets[i].channels = make(map[uint64]*Channel)
 		h.buckets[i].last = k.floor
@@ -82,8 +83,9 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	return h, nil
 }
 
-// SetLimits changes max_message_bytes and max_subscribers_per_key (0: unlimited) while the hub runs.
-func (h *Hub) SetLimits(maxMessageBytes, maxSubscribersPerKey int) {
+// SetLimits changes the limits of keys, messages and subscribers (0: unlimited) while the hub runs.
+func (h *Hub) SetLimits(maxKeyBytes, maxMessageBytes, maxSubscribersPerKey int) {
+	h.maxKey.Store(int64(maxKeyBytes))
 	h.maxBytes.Store(int64(maxMessageBytes))
 	h.maxSubs.Store(int64(maxSubscribersPerKey))
 }

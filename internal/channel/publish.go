@@ -90,7 +90,7 @@ func (h *Hub) start(p *pending) (touched sinkSet) {
 }
 
 func (h *Hub) check(p *message.Push) error {
-	if err := message.CheckKey(p.Key, h.cfg.MaxKeyBytes); err != nil {
+	if err := message.CheckKey(p.Key, int(h.maxKey.Load())); err != nil {
 		return err
 	}
 	if most := h.maxBytes.Load(); int64(len(p.Payload)) > most {

@@ -77,11 +77,15 @@ type Config struct {
 	// message.ErrUnknownKey or message.ErrToken; others close the connection. nil: all may subscribe.
 	Authorize func(ctx context.Context, key, token string) (tag uint64, err error)
 
+	// Revocations counts what was revoked; it moves after a revocation took effect and before
+	// connections are kicked for it. Needed with Authorize.
+	Revocations func() uint64
+
 	// Origins judges the Origin of WebSocket handshakes that have one. nil: all are welcome.
 	Origins func(origin string) bool
 
 	StoreTimeout time.Duration // for reading what a device missed
-	Log          *slog.Logger
+	Log          *slog.Logger  // nil: none
 }
 
 // Gateway has the listeners and the loops.
@@ -103,6 +107,9 @@ type Gateway struct {
 
 // New makes a gateway whose loops are attached to cfg.Keys. Run must run for anything to happen.
 func New(cfg Config) (*Gateway, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	g := &Gateway{cfg: cfg, pool: newPool(poolWorkers)}
 	g.SetLimits(cfg.Limits)
 	for range loopCount(cfg.Loops) {

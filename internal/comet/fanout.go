@@ -152,10 +152,12 @@ func (l *loop) step(g *group, budget int) (n int) {
 		w.next(&l.inbox)
 		w.left = g.size()
 	}
-	for ; n < budget && w.left > 0; n++ {
+	for ; n < budget; n++ {
+		if w.left = min(w.left, g.size()); w.left == 0 { // some may have left
+			break
+		}
 		w.left--
 		l.deliver(l.conns.at(g.at(w.left)), w)
-		w.left = min(w.left, g.size()) // some may have left
 	}
 	return max(n, 1)
 }

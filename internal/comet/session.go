@@ -82,17 +82,19 @@ func (l *loop) session(c *conn, b []byte) int {
 
 // firstCommand takes the command that decides what c is for life.
 func (l *loop) firstCommand(c *conn, b []byte) int {
-	args, n, err := resp.ParseCommand(l.args, b, resp.Limits{
+	args, n, err := resp.ParseCommand(l.args[:0], b, resp.Limits{
 		MaxArgs: legacyArgs, MaxArgBytes: legacyArgBytes, MaxBytes: l.g.limits.Load().MaxCommandBytes[c.kind],
 	})
 	if err != nil {
 		l.refuse(c, wire.TextParam, BadCommand)
 		return 0
 	}
+	l.args = args
 	if n == 0 {
 		return 0
 	}
 	sub, err := wire.ParseSub(args, l.g.wireLimits())
+	clear(args)
 	if err != nil {
 		l.refuse(c, wire.TextParam, BadCommand)
 		return n
@@ -108,11 +110,16 @@ func (l *loop) want(c *conn, sub wire.Sub) {
 		return
 	}
 	c.state = waiting
-	id := c.id
+	id, revocations := c.id, l.g.cfg.Revocations()
 	l.g.pool.run(func() {
 		tag, err := l.g.authorize(sub)
 		l.do(func(l *loop) {
-			if c := l.find(id); c != nil && c.state == waiting {
+			c := l.find(id)
+			switch {
+			case c == nil || c.state != waiting:
+			case l.g.cfg.Revocations() != revocations:
+				l.want(c, sub) // perhaps this token, before the connection could be found by it
+			default:
 				l.authorized(c, sub, tag, err)
 			}
 		})

@@ -124,7 +124,7 @@ func (n *Node) gatewayConfig(cfg *config.Config) comet.Config {
 		Origins: n.allowsOrigin, StoreTimeout: time.Duration(cfg.StoreTimeout), Log: log(n.log, "comet"),
 	}
 	if n.tokens != nil {
-		gc.Authorize = n.tokens.Check
+		gc.Authorize, gc.Revocations = n.tokens.Check, n.tokens.Revocations
 	}
 	return gc
 }

@@ -25,10 +25,7 @@ func (n *Node) Reload(cfg config.Config) error {
 	}
 	n.level.Set(cfg.LogLevel)
 	n.gateway.SetLimits(limitsOf(&cfg))
-	n.hub.SetLimits(int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
-	if s, ok := n.store.(interface{ SetMaxStoredPerKey(int) }); ok {
-		s.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
-	}
+	n.hub.SetLimits(int(cfg.MaxKeyBytes), int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
 	n.settings.Store(settingsOf(&cfg))
 	n.cfg.Store(&cfg)
 	return nil

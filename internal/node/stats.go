@@ -53,7 +53,4 @@ func (n *Node) register() {
 	if n.tokens != nil {
 		n.tokens.RegisterMetrics(n.metrics)
 	}
-	if r, ok := n.store.(interface{ RegisterMetrics(prometheus.Registerer) }); ok {
-		r.RegisterMetrics(n.metrics)
-	}
 }

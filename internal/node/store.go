@@ -6,6 +6,7 @@ import (
 	"gopush/internal/channel"
 	"gopush/internal/config"
 	"gopush/internal/store/memory"
+	"gopush/internal/store/pebble"
 )
 
 // store is what a node asks of a store of its own.
@@ -16,5 +17,11 @@ type store interface {
 }
 
 func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
-	return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey}), nil
+	if cfg.Store == "memory" {
+		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey}), nil
+	}
+	return pebble.Open(pebble.Config{
+		Dir: cfg.Data, MaxStoredPerKey: cfg.MaxStoredPerKey,
+		MinFreeBytes: int64(cfg.MinFreeBytes), CacheBytes: int64(cfg.CacheBytes), Log: log,
+	})
 }
