@@ -103,9 +103,9 @@ func TestHangupTakesOverWhatItCanAndSaysWhatItCannot(t *testing.T) {
 	rewrite("store = 'memory'")
 	s := serve(t, "--config", file)
 
-	rewrite("store = 'pebble'\nlog_level = 'debug'\nmax_stored_per_key = 10")
+	rewrite("store = 'pebble'\nlog_level = 'debug'\nmax_pending_messages = 10")
 	s.signal(t, syscall.SIGHUP)
-	until(t, s.log, `msg="configuration reloaded" changed="[max_stored_per_key log_level]"`)
+	until(t, s.log, `msg="configuration reloaded" changed="[max_pending_messages log_level]"`)
 	until(t, s.log, `msg="settings changed that need a restart" settings=[store]`)
 
 	rewrite("log_level = 'loud'")

@@ -62,7 +62,7 @@ type Config struct {
 	MaxSubscribersPerKey int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
 	MaxConnections       int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
 	MinHeartbeat         Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
-	StoreTimeout         Duration `group:"limits" default:"2s" min:"1ms" max:"1h" reload:"yes" help:"Time for the store to make a push durable."`
+	StoreTimeout         Duration `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
 
 	// How the process behaves.
 	LogLevel        slog.Level `group:"process" default:"info" reload:"yes" help:"Least level that is logged: debug, info, warn or error."`
