@@ -1,7 +1,6 @@
 package node
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gopush/internal/channel"
