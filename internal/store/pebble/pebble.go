@@ -99,7 +99,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	lock, err := pebbledb.LockDirectory(cfg.Dir, cfg.FS)
 	if err != nil {
-		return nil, fmt.Errorf("%s is used by another process: stop it, or use another directory (%w)", cfg.Dir, err)
+		return nil, fmt.Errorf("lock %s: %w; is another process using it? stop that, or use another directory", cfg.Dir, err)
 	}
 	in, err := openInstance(&cfg, lock)
 	if err != nil {
@@ -169,7 +169,10 @@ func unavailable(err error) error {
 
 // makeDir makes dir and all above it, so that they survive a loss of power.
 func makeDir(disk vfs.FS, dir string) error {
-	if _, err := disk.Stat(dir); err == nil {
+	if info, err := disk.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", dir)
+		}
 		return nil
 	}
 	above := disk.PathDir(dir)

@@ -47,14 +47,14 @@ func TestOpenRefuses(t *testing.T) {
 		prepare func(t *testing.T, dir string)
 		want    string
 	}{
-		{"a directory in use", func(t *testing.T, dir string) { mustOpen(t, pebble.Config{Dir: dir}) }, "is used by another process: stop it, or use another directory"},
+		{"a directory in use", func(t *testing.T, dir string) { mustOpen(t, pebble.Config{Dir: dir}) }, "is another process using it? stop that, or use another directory"},
 		{"another format", func(t *testing.T, dir string) { write(t, dir, "f", binary.AppendVarint(nil, 7)) }, "has format 7, this gopush knows format 1: use the gopush that wrote it, or another directory"},
 		{"another program's database", func(t *testing.T, dir string) { write(t, dir, "a", nil) }, "not gopush's: use another directory"},
 		{"a file", func(t *testing.T, dir string) {
 			if err := os.WriteFile(dir, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "not a directory"},
+		}, "is not a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

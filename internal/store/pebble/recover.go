@@ -22,7 +22,6 @@ const probeBytes = 1 << 20
 // read from until a probe says that a new instance has a chance.
 func (s *Store) recover(in *instance) bool {
 	s.cfg.Log.Error("store failed", "dir", s.cfg.Dir, "error", in.cause())
-	clear(s.cache)
 	for {
 		if !s.wait() {
 			s.close()

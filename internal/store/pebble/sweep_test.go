@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,6 +128,51 @@ func TestSweep(t *testing.T) {
 	info, err := s.Info(ctx, "many")
 	if want := message.MidAt(clock().Add(-30 * 24 * time.Hour)); err != nil || info != (channel.Info{Since: want}) {
 		t.Errorf("Info of a forgotten key = %+v, %v, want only Since %d", info, err, want)
+	}
+}
+
+// TestSweepWhileAppending: what is appended between a look at a key and the removal of what is due
+// there is swept in its time.
+func TestSweepWhileAppending(t *testing.T) {
+	t.Parallel()
+	now := &atomic.Int64{}
+	now.Store(time.Now().UnixNano())
+	clock := func() time.Time { return time.Unix(0, now.Load()) }
+	s := mustOpen(t, pebble.Config{Dir: "data", FS: vfs.NewMem(), Now: clock, Tick: time.Hour})
+	ctx, cancel := context.WithCancel(context.Background())
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() {
+		for ctx.Err() == nil {
+			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+				t.Errorf("Sweep: %v", err)
+			}
+		}
+	})
+	const keys = 500
+	for i := range keys {
+		key := fmt.Sprint("k", i)
+		short := clock().Add(2 * time.Millisecond)
+		appendExpiring(t, s, key, 4, message.Never)
+		appendExpiring(t, s, key, 8, short)
+		now.Add(int64(5 * time.Millisecond))
+		appendExpiring(t, s, key, 12, clock().Add(time.Minute))
+	}
+	cancel()
+	sweeping.Wait()
+	now.Add(int64(time.Hour))
+	if err := s.Sweep(context.Background()); err != nil {
+		t.Fatalf("Sweep: %v", err)
+	}
+	if _, messages := countAll(t, s); messages != keys {
+		t.Errorf("%d messages are left, want the %d that never expire", messages, keys)
+	}
+}
+
+func appendExpiring(t *testing.T, s channel.Store, key string, mid int64, expires time.Time) {
+	t.Helper()
+	e := channel.Entry{Key: key, Message: message.Message{Mid: mid, Prev: mid - 4, Expires: expires}}
+	if err := s.Append(context.Background(), []channel.Entry{e})[0]; err != nil {
+		t.Fatalf("Append %d to %s: %v", mid, key, err)
 	}
 }
 
