@@ -110,7 +110,7 @@ func (e *epoll) accept(l *loop, s *epollListener) {
 
 // place gives an accepted socket to the loop with the fewest connections, l if that is as good.
 func (s *epollListener) place(l *loop, fd int) {
-	if !s.g.admit() {
+	if !s.g.admit(s.kind) {
 		unix.Close(fd)
 		return
 	}

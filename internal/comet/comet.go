@@ -60,7 +60,7 @@ type Limits struct {
 	MaxHeadBytes       int
 	MaxPendingBytes    int // waiting for one connection; past it the connection is closed as slow
 	MaxPendingMessages int
-	MaxConnections     int // in all, HTTP included
+	MaxConnections     int // in all, HTTP included; past it those of public listeners are refused
 	FirstPacketTimeout time.Duration
 	MinHeartbeat       time.Duration
 }
@@ -190,10 +190,11 @@ func (g *Gateway) lightest() *loop {
 	return best
 }
 
-// admit counts a new connection, or returns false: there are max_connections already.
-func (g *Gateway) admit() bool {
+// admit counts a new connection, or returns false: there are max_connections already. Backends
+// and operators are let in all the same, so that devices cannot shut them out.
+func (g *Gateway) admit(kind Kind) bool {
 	g.Stats.Accepted.Add(1)
-	if n := g.open.Add(1); n > int64(g.limits.Load().MaxConnections) {
+	if n := g.open.Add(1); kind == Public && n > int64(g.limits.Load().MaxConnections) {
 		g.open.Add(-1)
 		g.Stats.Closed[MaxConnections].Add(1)
 		return false

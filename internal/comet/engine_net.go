@@ -50,7 +50,7 @@ func (g *Gateway) acceptNet(ctx context.Context, ln *Listener, socket net.Listen
 		case err != nil:
 			g.acceptFailed(err)
 			sleep(ctx, acceptRetry)
-		case !g.admit():
+		case !g.admit(ln.kind):
 			nc.Close()
 		case tlsConfig != nil:
 			g.wg.Go(func() { g.handshakeTLS(ctx, ln, tls.Server(nc, tlsConfig)) })
