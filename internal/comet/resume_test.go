@@ -17,7 +17,7 @@ func TestResumeHasNoGapAndNoDouble(t *testing.T) {
 	engines(t, func(t *testing.T, engine comet.Engine) {
 		const devices, pushers, each = 16, 4, 250
 		g := start(t, engine, nil)
-		first := g.push(t, "k", `"begin"`, time.Minute)
+		first := g.push(t, "k", `"begin"`, time.Hour)
 
 		stored := make(map[string]bool) // what every device must see
 		for p := range pushers {
@@ -31,7 +31,7 @@ func TestResumeHasNoGapAndNoDouble(t *testing.T) {
 				for i := range each {
 					name, expire := fmt.Sprint(p, " ", i), time.Duration(0)
 					if stored[name] {
-						expire = time.Minute
+						expire = time.Hour
 					}
 					g.push(t, "k", fmt.Sprintf(`"%s %v %s"`, name, stored[name], strings.Repeat("x", rand.IntN(600))), expire)
 				}
@@ -42,12 +42,13 @@ func TestResumeHasNoGapAndNoDouble(t *testing.T) {
 				seen, err := follow(g.addr, first.Mid)
 				if err != nil {
 					t.Error(err)
+					return
 				}
 				checkSeen(t, seen, stored)
 			})
 		}
 		pushing.Wait()
-		g.push(t, "k", `"end"`, time.Minute)
+		g.push(t, "k", `"end"`, time.Hour)
 		receiving.Wait()
 	})
 }
