@@ -34,7 +34,7 @@ func TestCrash(t *testing.T) {
 			}
 		})
 	}
-	crashes := 100
+	crashes := 40
 	if testing.Short() {
 		crashes = 10
 	}

@@ -41,7 +41,7 @@ type Config struct {
 
 	CacheBytes    int64         // for blocks read from disk; 0: 16 MiB
 	MemTableBytes int           // of writes held in memory before they become a file, at most three times; 0: 8 MiB
-	Tick          time.Duration // how often free space is looked at and a tenth of it is swept; 0: a second
+	Tick          time.Duration // how often free space is looked at and the sweeper works, for a tenth of it; 0: a second
 
 	FS  vfs.FS           // nil: the disk
 	Now func() time.Time // nil: time.Now
