@@ -39,7 +39,8 @@ type Config struct {
 	PublicWithoutAuth bool           `group:"access" help:"Says that a public listener beyond loopback with auth = none is meant: then anyone who reaches it may subscribe to any key."`
 	LegacyHistory     string         `group:"access" default:"token" oneof:"token,open" help:"With auth = token: whether /1/msg/get needs the token too (token), or not (open)."`
 	AllowedHosts      []string       `group:"access" placeholder:"HOST" help:"Host names, besides localhost and IP addresses, under which a loopback admin or ops listener may be asked."`
-	AllowedOrigins    []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may connect, as https://example.com; none: any origin on public, no foreign one on admin and ops."`
+	AllowedOrigins    []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may subscribe on a public listener, as https://example.com; none: any origin."`
+	AdminOrigins      []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may ask an admin or ops listener without an API key, where a program may; none: no foreign one."`
 	TrustedNetworks   []netip.Prefix `group:"access" placeholder:"CIDR" help:"Networks from which the legacy admin paths need no API key, as 10.0.0.0/8."`
 
 	// Where messages are kept.

@@ -126,6 +126,7 @@ func TestEachMistakeIsToldByName(t *testing.T) {
 		{"key name twice", "", nil, []string{"--api-keys=a:12345678,a:12345679"}, `api_keys = ["a:***", "a:***"] (--api-keys): the name a is given twice`},
 		{"no key file", "", nil, []string{"--api-keys-file=/no/keys"}, "api_keys (api_keys_file): open /no/keys"},
 		{"origin with a path", "", nil, []string{"--allowed-origins=https://example.com/"}, `allowed_origins = ["https://example.com/"] (--allowed-origins): an origin is`},
+		{"admin origin without a scheme", "", nil, []string{"--admin-origins=example.com"}, `admin_origins = ["example.com"] (--admin-origins): an origin is`},
 		{"advertised without a port", "", nil, []string{"--advertise-tcp=example.com"}, `advertise_tcp = ["example.com"] (--advertise-tcp): each must be HOST:PORT`},
 		{"no file", "", []string{}, []string{"--config=/no/gopush.toml"}, "/no/gopush.toml: no such file"},
 		{"no directory", "data = ''", nil, nil, "data (FILE): missing"},

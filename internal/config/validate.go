@@ -148,14 +148,19 @@ func (c *Config) checkNames(add func(name, text string)) {
 		}
 		seen[key.Name] = true
 	}
-	for _, origin := range c.AllowedOrigins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			add("allowed_origins", "an origin is SCHEME://HOST or SCHEME://HOST:PORT, as https://example.com")
-		}
-	}
+	checkOrigins("allowed_origins", c.AllowedOrigins, add)
+	checkOrigins("admin_origins", c.AdminOrigins, add)
 	checkHostPorts("advertise_tcp", c.AdvertiseTCP, add)
 	checkHostPorts("advertise_ws", c.AdvertiseWS, add)
+}
+
+func checkOrigins(name string, list []string, add func(name, text string)) {
+	for _, origin := range list {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			add(name, "an origin is SCHEME://HOST or SCHEME://HOST:PORT, as https://example.com")
+		}
+	}
 }
 
 func checkHostPorts(name string, list []string, add func(name, text string)) {

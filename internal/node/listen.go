@@ -106,7 +106,7 @@ func (n *Node) addresses(p web.Protocol) []string {
 
 // allowsOrigin judges the pages that subscribe: all do, unless allowed_origins names some.
 func (n *Node) allowsOrigin(origin string) bool {
-	allowed := n.settings.Load().AllowedOrigins
+	allowed := n.cfg.Load().AllowedOrigins
 	for _, a := range allowed {
 		if a == origin {
 			return true

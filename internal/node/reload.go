@@ -60,7 +60,7 @@ func settingsOf(cfg *config.Config) *web.Settings {
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
 		DefaultExpire: time.Duration(cfg.DefaultExpire), OpenHistory: cfg.LegacyHistory == "open",
 		APIKeys: auth.NewAPIKeys(secrets), TrustedNetworks: cfg.TrustedNetworks,
-		AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins,
+		AllowedHosts: cfg.AllowedHosts, AdminOrigins: cfg.AdminOrigins,
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *Settings) trusts(addr string) bool {
 // origin where the Host was looked at.
 func (s *Settings) allowsOrigin(r *http.Request, t Trust) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
-		return slices.Contains(s.AllowedOrigins, origin) || t.Loopback && sameOrigin(origin, r.Host)
+		return slices.Contains(s.AdminOrigins, origin) || t.Loopback && sameOrigin(origin, r.Host)
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
 	return site != "cross-site" && site != "same-site"

@@ -97,7 +97,7 @@ func wantAccess(t *testing.T, status int, body string, h http.Header, what, code
 		"api_key_missing": {401, "api_keys"},
 		"api_key_wrong":   {401, "api_keys"},
 		"host":            {403, "allowed_hosts"},
-		"origin":          {403, "allowed_origins"},
+		"origin":          {403, "admin_origins"},
 	}[code]
 	if status != want.status || code != "" && !strings.Contains(body, `"code":"`+code+`"`) || !strings.Contains(body, want.setting) {
 		t.Errorf("%s = %d %s, want %d %s, naming %q", what, status, body, want.status, code, want.setting)

@@ -224,7 +224,7 @@ func (n *node) withKeys() *node {
 	n.settings.APIKeys = auth.NewAPIKeys(map[string]string{"shop": "s3cret"})
 	n.settings.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")}
 	n.settings.AllowedHosts = []string{"push.internal"}
-	n.settings.AllowedOrigins = []string{"https://console.example"}
+	n.settings.AdminOrigins = []string{"https://console.example"}
 	return n
 }
 

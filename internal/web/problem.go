@@ -30,7 +30,7 @@ var (
 	errWrongKey = unauthorized("api_key_wrong", "this API key is not one of the setting api_keys")
 
 	errHost   = &problem{Status: http.StatusForbidden, Code: "host", Message: "this loopback listener was asked under a name that is not a loopback one; add the name to the setting allowed_hosts"}
-	errOrigin = &problem{Status: http.StatusForbidden, Code: "origin", Message: "a web page asked, from an origin that is not allowed; add the origin to the setting allowed_origins"}
+	errOrigin = &problem{Status: http.StatusForbidden, Code: "origin", Message: "a web page asked, from an origin that is not allowed; add the origin to the setting admin_origins"}
 )
 
 func unauthorized(code, text string) *problem {

@@ -84,7 +84,7 @@ type Settings struct {
 	APIKeys         *auth.APIKeys
 	TrustedNetworks []netip.Prefix // stand in for an API key on legacy admin paths
 	AllowedHosts    []string       // names besides loopback ones under which a loopback listener is asked
-	AllowedOrigins  []string       // origins whose pages may ask an admin or ops listener
+	AdminOrigins    []string       // origins whose pages may ask an admin or ops listener
 }
 
 // batchBytes is the largest body that carries more than one payload.
