@@ -17,9 +17,10 @@ import (
 
 // How long a peer may take over HTTP, besides first_packet_timeout for its first head.
 const (
-	httpHeadTimeout = 10 * time.Second
-	httpReadTimeout = 60 * time.Second // head and body
-	httpIdleTimeout = 120 * time.Second
+	httpHeadTimeout  = 10 * time.Second
+	httpReadTimeout  = 60 * time.Second // head and body
+	httpWriteTimeout = 5 * time.Minute  // from the end of the head to the end of the answer
+	httpIdleTimeout  = 120 * time.Second
 )
 
 // listen binds all addresses, so that a port that is taken stops the start.
@@ -60,6 +61,7 @@ func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Addres
 			Handler:           handler(kind, shared, web.Trust{Loopback: addr.Loopback()}),
 			ReadHeaderTimeout: httpHeadTimeout,
 			ReadTimeout:       httpReadTimeout,
+			WriteTimeout:      httpWriteTimeout,
 			IdleTimeout:       httpIdleTimeout,
 			MaxHeaderBytes:    int(n.cfg.Load().MaxHeadBytes),
 			ErrorLog:          slog.NewLogLogger(log(n.log, "http").Handler(), slog.LevelDebug),
