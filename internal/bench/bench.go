@@ -19,7 +19,7 @@ import (
 // messages or connections were missing. What was measured is returned beside it.
 var ErrFailed = errors.New("not every message came exactly once and in order")
 
-// patience is how long a measurement waits for anything without seeing progress.
+// patience is how long a measurement waits for an answer.
 const patience = 10 * time.Second
 
 // Target is a node that runs already, on this machine.
@@ -32,10 +32,11 @@ type Target struct {
 
 // Config is what every measurement is told.
 type Config struct {
-	Binary   string       // gopush, started as "gopush serve" on free ports for each run
-	Target   *Target      // measured instead, if not nil
-	Runs     int          // how often all is repeated; at least once
-	Progress func(string) // is told what is going on, in a few words; nil: nobody
+	Binary   string        // gopush, started as "gopush serve" on free ports for each run
+	Target   *Target       // measured instead, if not nil
+	Runs     int           // how often all is repeated; at least once
+	Patience time.Duration // without any message, until what is missing is lost; 0: 10 s
+	Progress func(string)  // is told what is going on, in a few words; nil: nobody
 }
 
 func (c *Config) progress(what string) {

@@ -49,7 +49,7 @@ func (cfg *BroadcastConfig) run(ctx context.Context, subject string) (run Broadc
 	defer server.stop()
 	key := uniqueKey()
 	f := newFan(cfg)
-	if f.swarm, err = newSwarm(server.Public, protocol, f.took); err != nil {
+	if f.swarm, err = cfg.swarm(server.Public, protocol, f.took); err != nil {
 		return run, tally, err
 	}
 	defer f.swarm.close()

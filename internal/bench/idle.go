@@ -3,13 +3,15 @@ package bench
 import (
 	"fmt"
 	"io"
+	"time"
 )
 
 // IdleConfig says how memory for each idle connection is measured.
 type IdleConfig struct {
 	Config
-	Protocols []Protocol // one after the other, each with a node of its own
-	Steps     []int      // numbers of connections, growing, at least two
+	Protocols []Protocol    // one after the other, each with a node of its own
+	Steps     []int         // numbers of connections, growing, at least two
+	Calm      time.Duration // memory that has not changed for so long is settled; 0: 5 s
 }
 
 // IdleReport is what Idle measured.

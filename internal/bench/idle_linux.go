@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,8 +16,9 @@ const (
 	// A node gives memory back within 10 s of a burst of connects (docs/design.md, "The
 	// connection engine"); after that its memory is taken as it is.
 	settleAtMost = 12 * time.Second
-	settleCalm   = 5 * time.Second // without a change is settled
-	settleChange = 64 << 10        // bytes that are none
+	settleChange = 64 << 10 // bytes that are no change
+
+	defaultCalm = 5 * time.Second
 )
 
 // Idle measures what an idle connection costs a node in resident memory: the slope between the
@@ -43,7 +45,7 @@ func (cfg *IdleConfig) run(ctx context.Context, p Protocol, number int) (run Idl
 		return run, tally, err
 	}
 	defer node.stop()
-	s, err := newSwarm(node.Public, p, func(arrival, time.Time) {})
+	s, err := cfg.swarm(node.Public, p, func(arrival, time.Time) {})
 	if err != nil {
 		return run, tally, err
 	}
@@ -54,7 +56,7 @@ func (cfg *IdleConfig) run(ctx context.Context, p Protocol, number int) (run Idl
 		if err := s.grow(ctx, n, idleKey); err != nil {
 			return run, tally, err
 		}
-		rss, err := settled(ctx, s, &node.Target)
+		rss, err := cfg.settled(ctx, s, &node.Target)
 		if err != nil {
 			return run, tally, err
 		}
@@ -79,10 +81,10 @@ func slope(steps []int, rss []int64) float64 {
 }
 
 // settled returns the memory of a node when it has stopped changing.
-func settled(ctx context.Context, s *swarm, node *Target) (rss int64, err error) {
+func (cfg *IdleConfig) settled(ctx context.Context, s *swarm, node *Target) (rss int64, err error) {
 	began := time.Now()
-	changed := began
-	for time.Since(changed) < settleCalm && time.Since(began) < settleAtMost {
+	changed, calm := began, cmp.Or(cfg.Calm, defaultCalm)
+	for time.Since(changed) < calm && time.Since(began) < settleAtMost {
 		now, err := node.rss()
 		if err != nil {
 			return 0, err

@@ -67,7 +67,7 @@ func (l *load) run(ctx context.Context) (run PushRun, err error) {
 		return run, err
 	}
 	defer node.stop()
-	if l.swarm, err = newSwarm(node.Public, l.cfg.Protocol, l.took); err != nil {
+	if l.swarm, err = l.cfg.swarm(node.Public, l.cfg.Protocol, l.took); err != nil {
 		return run, err
 	}
 	defer l.swarm.close()

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type swarm struct {
 	subscribers []subscriber // by the number that epoll knows them by
 	opening     int          // of them, those that are not subscribed yet
 	took        func(arrival, time.Time)
+	patience    time.Duration
 	tally       Tally
 	reads       int // system calls that brought something
 
@@ -43,9 +45,9 @@ type subscriber struct {
 	track
 }
 
-// newSwarm makes a swarm without subscribers. took is told each message that comes for the
-// first time, with the moment it was read.
-func newSwarm(server string, p Protocol, took func(arrival, time.Time)) (*swarm, error) {
+// swarm makes a swarm without subscribers. took is told each message that comes for the first
+// time, with the moment it was read.
+func (c *Config) swarm(server string, p Protocol, took func(arrival, time.Time)) (*swarm, error) {
 	addr, err := net.ResolveTCPAddr("tcp4", server)
 	if err != nil {
 		return nil, err
@@ -60,7 +62,8 @@ func newSwarm(server string, p Protocol, took func(arrival, time.Time)) (*swarm,
 	}
 	at := addr.AddrPort()
 	return &swarm{
-		epoll: epoll, server: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), dialect: d, took: took,
+		epoll: epoll, server: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), dialect: d,
+		took: took, patience: cmp.Or(c.Patience, patience),
 		buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512),
 	}, nil
 }
@@ -78,7 +81,7 @@ func (s *swarm) close() {
 }
 
 // errStalled says that a swarm waited in vain.
-var errStalled = fmt.Errorf("nothing came for %v", patience)
+var errStalled = errors.New("nothing comes any more")
 
 // grow opens connections until there are n and all are subscribed, number i to key(i).
 func (s *swarm) grow(ctx context.Context, n int, key func(i int) string) error {
@@ -99,7 +102,7 @@ func (s *swarm) grow(ctx context.Context, n int, key func(i int) string) error {
 // until pumps until done. It ends with errStalled if nothing comes for long, and with the cause
 // of the end of ctx.
 func (s *swarm) until(ctx context.Context, done func() bool) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(s.patience)
 	for !done() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -110,7 +113,7 @@ func (s *swarm) until(ctx context.Context, done func() bool) error {
 		}
 		now := time.Now()
 		if n > 0 {
-			deadline = now.Add(patience)
+			deadline = now.Add(s.patience)
 		} else if now.After(deadline) {
 			return errStalled
 		}

@@ -1,0 +1,302 @@
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gopush/internal/bench"
+)
+
+// short is patience for tests in which something is meant to be missing.
+const short = 300 * time.Millisecond
+
+func broadcast(ctx context.Context, f *fake, more func(*bench.BroadcastConfig)) (*bench.BroadcastReport, error) {
+	cfg := bench.BroadcastConfig{
+		Config:   bench.Config{Target: &f.Target, Runs: 1},
+		Protocol: bench.TCP, Connections: 3, Messages: 10, Size: 40, Window: 2,
+	}
+	if more != nil {
+		more(&cfg)
+	}
+	return bench.Broadcast(ctx, cfg)
+}
+
+// A broadcast is 10 messages to 3 connections, after 3 messages that warm up.
+func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
+	t.Parallel()
+	var held []byte // back, to be sent after the next message
+	tests := []struct {
+		name   string
+		change func(i, n int, frame []byte) []byte
+		want   bench.Tally
+	}{
+		{
+			"all is well",
+			func(_, _ int, frame []byte) []byte { return frame },
+			bench.Tally{Received: 39},
+		},
+		{
+			"one message is lost on the way to one connection",
+			func(i, n int, frame []byte) []byte {
+				if i == 1 && n == 5 {
+					return []byte{}
+				}
+				return frame
+			},
+			bench.Tally{Received: 38, Lost: 1},
+		},
+		{
+			"the last message is lost on the way to all",
+			func(_, n int, frame []byte) []byte {
+				if n == 12 {
+					return []byte{}
+				}
+				return frame
+			},
+			bench.Tally{Received: 36, Lost: 3},
+		},
+		{
+			"one message comes twice",
+			func(i, n int, frame []byte) []byte {
+				if i == 2 && n == 6 {
+					return bytes.Repeat(frame, 2)
+				}
+				return frame
+			},
+			bench.Tally{Received: 40, Doubled: 1},
+		},
+		{
+			"a message comes again after others",
+			func(i, n int, frame []byte) []byte {
+				if i != 0 {
+					return frame
+				}
+				if n == 4 {
+					held = bytes.Clone(frame)
+				}
+				if n == 8 {
+					return append(frame, held...)
+				}
+				return frame
+			},
+			bench.Tally{Received: 40, Doubled: 1},
+		},
+		{
+			"a mid does not grow",
+			func(i, n int, frame []byte) []byte {
+				if i == 0 && n == 8 {
+					return bytes.Replace(frame, []byte(`"mid":36,`), []byte(`"mid":32,`), 1)
+				}
+				return frame
+			},
+			bench.Tally{Received: 39, OutOfOrder: 1},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.change = tt.change
+			report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) { c.Patience = short })
+			if report == nil {
+				t.Fatalf("Broadcast: %v, want a report", err)
+			}
+			if report.Tally != tt.want {
+				t.Errorf("Broadcast counted %+v, want %+v", report.Tally, tt.want)
+			}
+			if failed := tt.want.Err() != nil; errors.Is(err, bench.ErrFailed) != failed {
+				t.Errorf("Broadcast answered %v; want ErrFailed: %v", err, failed)
+			}
+		})
+	}
+}
+
+func TestBroadcastSeesMessagesThatChangedPlaces(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	var held []byte
+	f.change = func(i, n int, frame []byte) []byte {
+		switch {
+		case i == 1 && n == 5:
+			held = bytes.Clone(frame)
+			return []byte{}
+		case i == 1 && n == 6:
+			return append(frame, held...)
+		}
+		return frame
+	}
+	report, err := broadcast(t.Context(), f, nil)
+	if want := (bench.Tally{Received: 39, OutOfOrder: 1}); report == nil || report.Tally != want {
+		t.Errorf("Broadcast counted %+v (%v), want %+v", report, err, want)
+	}
+}
+
+func TestBroadcastCountsClosedConnections(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.change = func(i, n int, frame []byte) []byte {
+		if i == 2 && n >= 8 {
+			return nil
+		}
+		return frame
+	}
+	report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) { c.Patience = short })
+	if report == nil || report.Tally.Closed != 1 || report.Tally.Lost == 0 {
+		t.Errorf("Broadcast counted %+v (%v), want 1 closed and what it lost", report, err)
+	}
+}
+
+func TestBroadcastReadsBytesHoweverTheyAreCut(t *testing.T) {
+	t.Parallel()
+	for _, p := range []bench.Protocol{bench.TCP, bench.WebSocket} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			kept := map[int][]byte{}
+			f.change = func(i, n int, frame []byte) []byte {
+				if n < 3 {
+					return frame
+				}
+				out := append(kept[i], frame...)
+				cut := len(out) - (12-n)*7 // each leaves less for the next, the last nothing
+				kept[i] = bytes.Clone(out[cut:])
+				return out[:cut]
+			}
+			report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) { c.Protocol, c.Window = p, 20 })
+			if err != nil || report.Tally.Received != 39 {
+				t.Errorf("Broadcast counted %+v (%v), want all 39 messages", report, err)
+			}
+		})
+	}
+}
+
+func TestBroadcastAsksForRoom(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.change = func(_, _ int, _ []byte) []byte { return []byte("-c\r\n") }
+	_, err := broadcast(t.Context(), f, nil)
+	if err == nil || !strings.Contains(err.Error(), `refused with "-c\r\n"`) {
+		t.Errorf("Broadcast answered %v, want what the server refused with", err)
+	}
+}
+
+func TestBroadcastInTurnWithTheFloor(t *testing.T) {
+	t.Parallel()
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("no C compiler: install gcc")
+	}
+	floor := filepath.Join(t.TempDir(), "floor")
+	if out, err := exec.Command(compiler, "-Wall", "-Wextra", "-Werror", "-o", floor, "../../bench/floor.c").CombinedOutput(); err != nil {
+		t.Fatalf("compile the floor: %v\n%s", err, out)
+	}
+	report, err := broadcast(t.Context(), newFake(t), func(c *bench.BroadcastConfig) { c.Floor, c.Runs = floor, 2 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var subjects []string
+	for _, run := range report.Runs {
+		subjects = append(subjects, run.Subject)
+	}
+	if got, want := strings.Join(subjects, ", "), "floor, gopush tcp, floor, gopush tcp"; got != want {
+		t.Errorf("runs of %s, want %s", got, want)
+	}
+	if want := (bench.Tally{Received: 4 * 39}); report.Tally != want {
+		t.Errorf("counted %+v, want %+v", report.Tally, want)
+	}
+}
+
+func TestPushReadsBackWhatWasStored(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []int{0, 1} {
+		f := newFake(t)
+		f.forget = func(n int) bool { return lost == 1 && n == 3 }
+		report, err := bench.Push(t.Context(), bench.PushConfig{
+			Config:   bench.Config{Target: &f.Target, Runs: 1},
+			Protocol: bench.WebSocket, Publishers: 4, Messages: 10, Size: 40, Expire: 60,
+		})
+		if report == nil {
+			t.Fatal(err)
+		}
+		if want := (bench.Tally{Received: 80}); report.Tally != want {
+			t.Errorf("subscribers counted %+v, want %+v", report.Tally, want)
+		}
+		want := bench.Tally{Received: 40 - 4*lost, Lost: 4 * lost}
+		if report.ReadBack != want || errors.Is(err, bench.ErrFailed) != (lost > 0) {
+			t.Errorf("%d of each key lost: read back %+v, %v, want %+v", lost, report.ReadBack, err, want)
+		}
+	}
+}
+
+func TestPushEndsWithTheErrorOfAPublisher(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	refusing := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(refusing.Close)
+	f.Admin = refusing.Listener.Addr().String()
+	_, err := bench.Push(t.Context(), bench.PushConfig{
+		Config:   bench.Config{Target: &f.Target, Runs: 1},
+		Protocol: bench.TCP, Publishers: 2, Messages: 2, Size: 40, Expire: 60,
+	})
+	if err == nil || !strings.Contains(err.Error(), "push: 404 Not Found") {
+		t.Errorf("Push answered %v, want what a push was refused with", err)
+	}
+}
+
+func TestIdleTellsWhenConnectionsAreNotThere(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.change = func(i, _ int, frame []byte) []byte { return nil }
+	report, err := bench.Idle(t.Context(), bench.IdleConfig{
+		Config:    bench.Config{Target: &f.Target, Runs: 1, Patience: short},
+		Protocols: []bench.Protocol{bench.TCP}, Steps: []int{1, 3},
+		Calm: time.Millisecond,
+	})
+	if want := (bench.Tally{Lost: 3, Closed: 3}); report == nil || report.Tally != want || !errors.Is(err, bench.ErrFailed) {
+		t.Errorf("Idle counted %+v (%v), want %+v", report, err, want)
+	}
+}
+
+func TestInterruptedMeasurementEnds(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := newFake(t)
+	f.change = func(_, n int, frame []byte) []byte {
+		if n == 6 {
+			cancel()
+			return []byte{}
+		}
+		return frame
+	}
+	if _, err := broadcast(ctx, f, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Broadcast answered %v, want context.Canceled", err)
+	}
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	report, err := broadcast(t.Context(), newFake(t), func(c *bench.BroadcastConfig) { c.Runs = 2 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := report.WriteTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"3 connections on one key, 10 messages of 40 bytes, window 2\n", "µs CPU/delivery", "gopush tcp, 2 runs",
+		"at the receivers: 78 messages; 0 lost, 0 doubled, 0 out of order, 0 connections closed\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, out.String())
+		}
+	}
+}
