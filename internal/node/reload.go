@@ -25,6 +25,7 @@ func (n *Node) Reload(cfg config.Config) error {
 	}
 	n.level.Set(cfg.LogLevel)
 	n.gateway.SetLimits(limitsOf(&cfg))
+	n.store.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
 	n.hub.SetLimits(int(cfg.MaxKeyBytes), int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
 	n.settings.Store(settingsOf(&cfg))
 	n.cfg.Store(&cfg)

@@ -14,6 +14,7 @@ type store interface {
 	channel.Store
 	channel.Tokens
 	channel.Limits
+	SetMaxStoredPerKey(n int)
 }
 
 func openStore(cfg *config.Config, log *slog.Logger) (store, error) {

@@ -65,6 +65,14 @@ func New(cfg Config) *Store {
 	}
 }
 
+// SetMaxStoredPerKey changes Config.MaxStoredPerKey. A key that has more than n loses them when
+// it is next appended to.
+func (s *Store) SetMaxStoredPerKey(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.MaxStoredPerKey = n
+}
+
 // Append implements channel.Store. It never fails with channel.ErrUnknown.
 func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
 	results := make([]error, len(entries))

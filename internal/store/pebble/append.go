@@ -52,7 +52,7 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 	if e.Prev != r.last || e.Mid <= r.last {
 		return fmt.Errorf("append %d after %d to %q, whose last is %d: %w", e.Mid, e.Prev, e.Key, r.last, channel.ErrOrder), nil
 	}
-	if err := c.makeRoom(e.Key, r, s.cfg.MaxStoredPerKey); err != nil {
+	if err := c.makeRoom(e.Key, r, s.maxStored.Load()); err != nil {
 		return nil, err
 	}
 	if r.count == 0 {
@@ -68,8 +68,8 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 
 // makeRoom removes messages of key until there is room for one more: expired ones first, then
 // the oldest.
-func (c *commit) makeRoom(key string, r *record, maxStored int) error {
-	for dropped := 0; maxStored > 0 && r.count >= int64(maxStored) && dropped < maxDropped; dropped++ {
+func (c *commit) makeRoom(key string, r *record, maxStored int64) error {
+	for dropped := 0; maxStored > 0 && r.count >= maxStored && dropped < maxDropped; dropped++ {
 		oldest, err := c.oldest(key, r)
 		if err != nil {
 			return err

@@ -84,6 +84,8 @@ type Store struct {
 	why atomic.Pointer[error]    // why db is nil
 	low atomic.Pointer[error]    // why there is not enough free space, nil if there is; set by the sweeper
 
+	maxStored atomic.Int64 // per key; 0: no limit
+
 	cache   map[string]*record // of keys written lately; the committer's
 	backoff time.Duration      // before the next attempt to open; the committer's
 }
@@ -108,11 +110,16 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, lock: lock, ops: make(chan *op), stop: make(chan struct{}), cache: map[string]*record{}}
 	s.db.Store(in)
+	s.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
 	s.checkSpace()
 	s.done.Go(s.runCommitter)
 	s.done.Go(s.runSweeper)
 	return s, nil
 }
+
+// SetMaxStoredPerKey changes Config.MaxStoredPerKey. A key that has more than n loses them when
+// it is next appended to.
+func (s *Store) SetMaxStoredPerKey(n int) { s.maxStored.Store(int64(n)) }
 
 // Close refuses what comes, ends the commit under way, and returns when all that Open started
 // has ended.

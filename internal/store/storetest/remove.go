@@ -148,6 +148,20 @@ func capMixed(t *testing.T, open Open) {
 	}
 }
 
+func capChanged(t *testing.T, open Open) {
+	f := start(t, open, 10)
+	f.mustAppend(f.chain("k", 0, 19, time.Hour)...)
+	f.s.SetMaxStoredPerKey(3)
+	f.mustAppend(f.entry("k", 20, 19, time.Hour))
+	f.wantMids("after a cap of 10 became 3 Range", f.all("k"), 18, 19, 20)
+	f.s.SetMaxStoredPerKey(5)
+	f.mustAppend(f.chain("k", 21, 23, time.Hour)...)
+	f.wantMids("after a cap of 3 became 5 Range", f.all("k"), 19, 20, 21, 22, 23)
+	f.s.SetMaxStoredPerKey(0)
+	f.mustAppend(f.chain("k", 24, 25, time.Hour)...)
+	f.wantMids("after a cap of 5 was lifted Range", f.all("k"), 19, 20, 21, 22, 23, 24, 25)
+}
+
 func keysPages(t *testing.T, open Open) {
 	f := start(t, open, 0)
 	if got := f.keys(10); len(got) != 0 {

@@ -21,6 +21,7 @@ type Store interface {
 	channel.Store
 	channel.Tokens
 	channel.Limits
+	SetMaxStoredPerKey(n int) // as Config has it, from the next append on
 }
 
 // Config is what a test asks of the store that it opens.
@@ -61,6 +62,7 @@ func Run(t *testing.T, open Open) {
 		"cap/expired go before living":      capExpiredFirst,
 		"cap/more at once than the cap":     capAtOnce,
 		"cap/expiry in any order":           capMixed,
+		"cap/changed":                       capChanged,
 		"keys/pages":                        keysPages,
 		"tokens/put, renew, delete":         tokens,
 		"tokens/of similar keys":            tokensSimilarKeys,
