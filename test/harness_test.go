@@ -351,7 +351,7 @@ func (p *peer) expect(want string) {
 	got := make([]byte, len(want))
 	n, err := io.ReadFull(p.r, got)
 	if string(got) != want {
-		p.t.Fatalf("got %q (%v), want %q", got[:n], err, want)
+		p.t.Fatalf("got %.200q (%v), want %.200q", got[:n], err, want)
 	}
 }
 
@@ -360,7 +360,7 @@ func (p *peer) expectEnd(want string) {
 	p.t.Helper()
 	got, err := io.ReadAll(p.r)
 	if string(got) != want || errors.Is(err, os.ErrDeadlineExceeded) {
-		p.t.Fatalf("got %q and then %v, want %q and the end", got, err, want)
+		p.t.Fatalf("got %.200q and then %v, want %.200q and the end", got, err, want)
 	}
 }
 

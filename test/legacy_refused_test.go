@@ -107,9 +107,11 @@ func TestLegacySubscribersPerKeyAreLimited(t *testing.T) {
 		third := dial(t, n.public[0])
 		third.send(command("sub", "k", "30"))
 		third.expectEnd("-c\r\n")
+		third.Close()
 		web := n.upgrade("k", "")
 		web.expectText("-c\r\n")
 		web.expectClose(1008)
+		web.Close()
 		n.expectClosed("max_subscribers_per_key", 2)
 		n.subscribe("another key")
 

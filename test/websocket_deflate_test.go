@@ -109,12 +109,12 @@ func TestDeflatedHeartbeats(t *testing.T) {
 }
 
 func TestDeflateBadFrames(t *testing.T) {
-	bomb := deflate(t, strings.Repeat("\x00", 30<<20))
+	bomb := deflate(t, strings.Repeat("\x00", 8<<20))
 	tests := []struct {
 		name, sent string
 		code       int
 	}{
-		{"what inflates to 30 MiB", frame(fin|rsv1|opBinary, bomb), 1009},
+		{"what inflates to 8 MiB", frame(fin|rsv1|opBinary, bomb), 1009},
 		{"what inflates to more than the limit", frame(fin|rsv1|opBinary, deflate(t, strings.Repeat("x", 1<<16+1))), 1009},
 		{"no deflated data", frame(fin|rsv1|opText, "\xff\xff\xff"), 1007},
 		{"data behind the final block", frame(fin|rsv1|opText, "\x01\x01\x00\xfe\xffhmore"), 1007},

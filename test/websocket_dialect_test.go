@@ -152,6 +152,7 @@ func TestWebSocketIsClosedWithACode(t *testing.T) {
 			t.Errorf("kick answered %d %s", a.status, a.body)
 		}
 		kicked.expectClose(1008)
+		kicked.Close()
 		resp := n.subscribe("other")
 		done := make(chan error, 1)
 		go func() { done <- n.terminate() }()
