@@ -130,7 +130,7 @@ func TestLegacyHeartbeatsAreAnsweredOneForOne(t *testing.T) {
 		p.expect(strings.Repeat("+h\r\n", 4))
 		p.send("h\r\nh\nhh")
 		p.expect(strings.Repeat("+h\r\n", 4))
-		const many = 1000 // fewer than max_pending_messages
+		const many = 1000                     // fewer than max_pending_messages
 		go p.write(strings.Repeat("h", many)) // it ends: the answers are read
 		p.expect(strings.Repeat("+h\r\n", many))
 		if got := n.count("gopush_heartbeats_total"); got != many+7 {

@@ -263,12 +263,28 @@ func TestResumeAfterAMidOfTheFuture(t *testing.T) {
 	})
 }
 
-// A device that resumes after a restart gets what it missed: the store is on disk.
-func TestResumeAfterKill(t *testing.T) {
+// A device that resumes after a restart gets what it missed, however the node ended: the store
+// is on disk.
+func TestResumeAfterRestart(t *testing.T) {
 	t.Parallel()
-	n := serve(t)
-	mids := n.pushed("k", 10, "?expire=60")
-	n = n.restart()
+	for name, end := range map[string]func(*node){
+		"kill -9": (*node).kill,
+		"SIGTERM": func(n *node) {
+			if err := n.stop(); err != nil {
+				n.t.Errorf("ended with %v", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := serve(t)
+			mids := n.pushed("k", 10, "?expire=60")
+			end(n)
+			resumeAfterRestart(t, serveIn(t, n.dir), mids)
+		})
+	}
+}
+
+func resumeAfterRestart(t *testing.T, n *node, mids []int64) {
 	for _, d := range resumeDialects {
 		expectResumed(t, d.resume(n, "k", mids[2]), mids[2], mids[3:]...)
 	}
