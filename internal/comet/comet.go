@@ -28,7 +28,7 @@ type Kind uint8
 
 const (
 	Public Kind = iota // devices, browsers: subscribe, public HTTP
-	Admin              // backends: the same, and HTTP that pushes and administers
+	Admin              // backends: HTTP that pushes and administers
 	Ops                // operators: HTTP only
 	numKinds
 )

@@ -13,7 +13,7 @@ import (
 // sniff decides what c speaks by its first bytes: docs/design.md, "Listeners".
 func (l *loop) sniff(c *conn, b []byte) {
 	switch {
-	case c.kind != Ops && b[0] == '*':
+	case c.kind == Public && b[0] == '*':
 		c.state = inRESP
 	case b[0] >= 'A' && b[0] <= 'Z':
 		c.state = inHead
@@ -38,7 +38,7 @@ func (l *loop) head(c *conn, b []byte) int {
 	}
 	switch {
 	case size == 0:
-	case c.kind != Ops && mentionsWebSocket(b[:size]):
+	case c.kind == Public && mentionsWebSocket(b[:size]):
 		return l.handshake(c, b, size)
 	default:
 		l.handOver(c, b)
