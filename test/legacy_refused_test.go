@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -125,5 +126,23 @@ func TestLegacySubscribersPerKeyAreLimited(t *testing.T) {
 			answer, err := p.r.ReadString('\n')
 			return answer == "+h\r\n" && err == nil
 		})
+	})
+}
+
+// Who may push or look is no subscriber: a key of a public listener beyond loopback needs a
+// token or a word of the operator, and no other listener is a way around that.
+func TestOnlyPublicListenersServeSubscribers(t *testing.T) {
+	onEngines(t, nil, func(t *testing.T, n *node) {
+		w := newWitness(n)
+		for _, addr := range []string{n.admin[0], n.ops[0]} {
+			p := dial(t, addr)
+			p.send(command("sub", "k", "30"))
+			p.expectEnd("-p\r\n")
+			p = dial(t, addr)
+			if resp, _ := p.request(strings.Replace(handshake("k", ""), "example.com", addr, 1)); resp.StatusCode != http.StatusNotFound {
+				t.Errorf("a handshake on %s is answered with %s, want 404", addr, resp.Status)
+			}
+		}
+		w.check(t)
 	})
 }
