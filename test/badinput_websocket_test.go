@@ -69,6 +69,7 @@ var refusedHandshakes = []struct {
 	{"two keys", handshake("k", "", "Sec-WebSocket-Key: "+wsKey), http.StatusBadRequest},
 	{"a body", handshake("k", "", "Content-Length: 1") + "x", http.StatusBadRequest},
 	{"no Host", replaced("Host: example.com\r\n", ""), http.StatusBadRequest},
+	{"HTTP/1.0", replaced("HTTP/1.1", "HTTP/1.0"), http.StatusHTTPVersionNotSupported},
 	{"malformed extensions", handshake("k", "", "Sec-WebSocket-Extensions: ;="), http.StatusBadRequest},
 	{"a header without a name", handshake("k", "", ": x"), http.StatusBadRequest},
 }
