@@ -28,8 +28,11 @@ func TestParseCommandTakesOneCommand(t *testing.T) {
 		{"what follows is left", "*1\r\n$1\r\nx\r\nh*1\r\n", []string{"x"}, 11},
 		{"as many arguments as allowed", "*6\r\n" + strings.Repeat("$1\r\nx\r\n", 6), []string{"x", "x", "x", "x", "x", "x"}, 46},
 		{"as long an argument as allowed", "*1\r\n$100\r\n" + strings.Repeat("x", 100) + "\r\n", []string{strings.Repeat("x", 100)}, 112},
-		{"as long a command as allowed", "*2\r\n$99\r\n" + strings.Repeat("x", 99) + "\r\n$83\r\n" + strings.Repeat("y", 83) + "\r\n",
-			[]string{strings.Repeat("x", 99), strings.Repeat("y", 83)}, 200},
+		{
+			"as long a command as allowed", "*2\r\n$99\r\n" + strings.Repeat("x", 99) + "\r\n$83\r\n" + strings.Repeat("y", 83) + "\r\n",
+			[]string{strings.Repeat("x", 99), strings.Repeat("y", 83)},
+			200,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

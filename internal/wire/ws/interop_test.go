@@ -27,7 +27,8 @@ func payloads() [][]byte {
 	noise := make([]byte, 70000)
 	_, _ = rand.Read(noise)
 	return [][]byte{
-		{}, []byte("h"), []byte(strings.Repeat("hello ", 20)), []byte(strings.Repeat("hello ", 1000)),
+		{},
+		[]byte("h"), []byte(strings.Repeat("hello ", 20)), []byte(strings.Repeat("hello ", 1000)),
 		[]byte(strings.Repeat("hello ", 20000)), noise,
 	}
 }

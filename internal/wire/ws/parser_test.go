@@ -197,8 +197,10 @@ func TestNextFindsMistakes(t *testing.T) {
 
 func TestNextRefusesCloseCodesThatAreNotSent(t *testing.T) {
 	t.Parallel()
-	good := map[int]bool{1000: true, 1001: true, 1002: true, 1003: true, 1007: true, 1008: true, 1009: true,
-		1010: true, 1011: true, 1012: true, 1013: true, 1014: true}
+	good := map[int]bool{
+		1000: true, 1001: true, 1002: true, 1003: true, 1007: true, 1008: true, 1009: true,
+		1010: true, 1011: true, 1012: true, 1013: true, 1014: true,
+	}
 	for code := range 1 << 16 {
 		in := frame(fin|closing, string([]byte{byte(code >> 8), byte(code)}))
 		got := listen(t, &ws.Parser{}, false, []byte(in))
