@@ -386,6 +386,9 @@ func TestMidsStayBelowTheLimitWhileItCannotBeRenewed(t *testing.T) {
 			t.Fatalf("receipt %+v after mid %d, the limit is %d", r, last, s.limit.Load())
 		}
 		last = r.Mid
+		if p := h.Position(); p >= publish(t, h, push(fmt.Sprint("fresh", now), "live", 0))[0].Mid {
+			t.Fatalf("Position() = %d is not below what was pushed next", p)
+		}
 	}
 }
 

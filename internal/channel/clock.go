@@ -14,9 +14,10 @@ import (
 // How far ahead of the clock the mid limit is written, and how close to it the clock may
 // come before it is renewed (docs/design.md, "Mids survive crashes and clocks").
 const (
-	limitAhead = 10 * time.Second
-	limitRenew = 5 * time.Second
-	limitRetry = time.Second
+	limitAhead   = 10 * time.Second
+	limitRenew   = 5 * time.Second
+	limitReserve = time.Second // for keys that are ahead of the clock
+	limitRetry   = time.Second // between renewals that fail
 )
 
 // clock mints mids. It mints none above a limit that the store has first been told, so that
@@ -78,26 +79,28 @@ func (k *clock) advance(ctx context.Context, mid int64) error {
 // midsOf returns how many ticks of a mid make d.
 func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))) }
 
-// next mints the mid after last, or returns false: so many messages came since the limit
-// could last be moved that there is no mid left below it.
-//
-// When the clock is past the limit (the renewal is late, the store fails, the clock leapt)
-// mids fall behind the clock instead of passing the limit: they are an order, not a time.
+// time is the clock as mids tell it: below the limit by a reserve that the keys that are ahead
+// of it can use. When the clock is past the limit (the renewal is late, the store fails, the
+// clock leapt) mids fall behind it instead of passing the limit: they are an order, not a time.
+func (k *clock) time() int64 {
+	return max(k.floor, min(message.MidAt(k.now()), k.limit.Load()-midsOf(limitReserve)))
+}
+
+// next mints the mid after last, or returns false: there is none left below the limit.
 func (k *clock) next(last int64) (mid int64, ok bool) {
-	last = max(last, k.floor)
+	mid = align(max(k.time(), last+message.MidStep, k.floor+message.MidStep))
 	limit := k.limit.Load()
-	mid = message.NextMid(k.now(), last)
-	if mid > limit-midsOf(limitRenew) {
+	if message.MidAt(k.now()) > limit-midsOf(limitRenew) {
 		select {
 		case k.renew <- struct{}{}:
 		default:
 		}
 	}
-	if mid > limit {
-		mid = message.NextMid(message.MidTime(limit).Add(-limitRetry), last)
-	}
 	return mid, mid <= limit
 }
+
+// align returns the last mid that is not above mid.
+func align(mid int64) int64 { return mid &^ (message.MidStep - 1) }
 
 // run renews the limit whenever a mint came close to it.
 func (k *clock) run(ctx context.Context) {

@@ -66,6 +66,10 @@ func (h *Hub) findGap(ctx context.Context, key string, mid int64, info Info, p *
 	return nil
 }
 
+// Position returns the mid of this moment, in no key: all that is pushed from now on is above it,
+// so that a device without a position of its own can begin there.
+func (h *Hub) Position() int64 { return align(h.clock.time()) - message.MidStep }
+
 // Range returns stored, unexpired messages of key, as Store.Range does.
 func (h *Hub) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
 	return h.cfg.Store.Range(ctx, key, from, to, reverse, limit, maxBytes)

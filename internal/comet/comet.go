@@ -50,6 +50,7 @@ type Keys interface {
 	Subscribe(sink channel.SinkID, key string, spare uint32) (c *channel.Channel, ref uint32, barrier int64, err error)
 	Unsubscribe(sink channel.SinkID, c *channel.Channel)
 	Resume(ctx context.Context, key string, mid int64, first bool) (channel.Page, error)
+	Position() int64 // all that is pushed from now on has a higher mid
 }
 
 // Limits bounds what a connection may cost; the names are those of the settings. They may be

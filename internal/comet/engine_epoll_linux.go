@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,8 +32,10 @@ type epoll struct {
 	file *os.File        // of the epoll descriptor, in Go's poller
 	raw  syscall.RawConn // of file
 	fd   int             // the same descriptor
-	bell int             // eventfd that wake writes to
-	rung atomic.Bool     // bell was written to and not read yet
+
+	rung    atomic.Bool // bell was written to and not read yet
+	ringing sync.Mutex  // guards bell against its end
+	bell    int         // eventfd that wake writes to; -1: there is none any more
 
 	events  [maxEvents]unix.EpollEvent
 	found   int                // events in use
@@ -117,21 +120,32 @@ func (e *epoll) dispatch(l *loop) {
 }
 
 func (e *epoll) wake() {
-	if !e.rung.Swap(true) {
+	if e.rung.Swap(true) {
+		return
+	}
+	e.ringing.Lock()
+	defer e.ringing.Unlock()
+	if e.bell >= 0 {
 		unix.Write(e.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 }
 
+// silence reads the bell before it lets it be rung again: the other way round it could take a
+// ring away that rung still tells of, and then nobody would ever ring again. Who finds the bell
+// rung in between is in time: the loop looks at its inbox after this.
 func (e *epoll) silence() {
 	var count [8]byte
-	e.rung.Store(false)
 	unix.Read(e.bell, count[:])
+	e.rung.Store(false)
 }
 
+// end closes the bell under its lock: by then its number may be somebody else's file.
 func (e *epoll) end() {
-	e.rung.Store(true) // wake does nothing any more
 	e.file.Close()
+	e.ringing.Lock()
+	defer e.ringing.Unlock()
 	unix.Close(e.bell)
+	e.bell = -1
 }
 
 // addEpoll makes fd, a non-blocking socket counted as open, a connection of l; nil if the

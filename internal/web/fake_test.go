@@ -133,6 +133,9 @@ func (k *keys) Delete(_ context.Context, key string, mids ...int64) (int, error)
 	return before - len(k.stored[key]), k.broken
 }
 
+// Position is the one of the tests' moment.
+func (k *keys) Position() int64 { return 17672255999999996 }
+
 func (k *keys) Kick(_ context.Context, key string, tags ...uint64) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -66,11 +66,9 @@ func (l *listener) keyOf(key string) (string, error) {
 	return key, message.CheckKey(key, l.cfg.Settings().MaxKeyBytes)
 }
 
-// time answers a moment in 100 ns before which nothing was pushed that is pushed from now on:
-// the last mid before now, so that a device may resume from it.
+// time answers this moment as a mid, so that a device may resume from it.
 func (l *legacy) time(http.ResponseWriter, *http.Request) (data, error) {
-	now := message.MidAt(l.cfg.Now()) - message.MidStep
-	return literal(fmt.Appendf(nil, `{"timeid":%d}`, now)), nil
+	return literal(fmt.Appendf(nil, `{"timeid":%d}`, l.cfg.Keys.Position())), nil
 }
 
 // stored answers the messages that are kept for a device that was away.

@@ -50,6 +50,8 @@ type Keys interface {
 	Info(ctx context.Context, key string) (message.KeyInfo, error)
 	// Delete removes stored messages, or all when no mid is given, and returns how many were there.
 	Delete(ctx context.Context, key string, mids ...int64) (int, error)
+	// Position returns a mid below all that are pushed from now on, whatever the key.
+	Position() int64
 	// Kick closes the connections of key that were opened with the tokens of tags, or all when
 	// none is given, and returns how many there were.
 	Kick(ctx context.Context, key string, tags ...uint64) (int, error)
