@@ -138,10 +138,14 @@ func (g *Gateway) Run(ctx context.Context) {
 	}
 	<-ctx.Done()
 	g.StopAccepting()
+	for _, l := range g.loops {
+		l.do((*loop).closeAll)
+	}
+	// The loops are the last to go: whatever else runs has something to tell them.
+	g.wg.Wait()
+	g.pool.stop()
 	stop()
 	wg.Wait()
-	g.pool.wait()
-	g.wg.Wait()
 	for _, ln := range g.all() {
 		ln.Close()
 	}

@@ -149,9 +149,13 @@ func (e *epoll) end() {
 }
 
 // addEpoll makes fd, a non-blocking socket counted as open, a connection of l; nil if the
-// kernel does not let it be watched.
+// loop takes no more or the kernel does not let it be watched.
 func (l *loop) addEpoll(from *Listener, fd int) *conn {
 	c := l.add(from, int32(fd))
+	if l.closed {
+		l.close(c, Shutdown)
+		return nil
+	}
 	if err := l.poll.(*epoll).control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, c.id); err != nil {
 		l.close(c, Failed)
 		return nil

@@ -98,11 +98,15 @@ func (g *Gateway) acceptFailed(err error) {
 	}
 }
 
-// addNet makes nc a connection of l and starts its reader.
+// addNet makes nc a connection of l and starts its reader; nil if the loop takes no more.
 func (l *loop) addNet(from *Listener, nc net.Conn) *conn {
 	c := l.add(from, -1)
 	n := &netConn{nc: nc, id: c.id, taken: make(chan struct{}, 1)}
 	c.more().net = n
+	if l.closed {
+		l.close(c, Shutdown)
+		return nil
+	}
 	l.g.wg.Go(func() { n.read(l) })
 	return c
 }

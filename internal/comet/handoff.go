@@ -104,13 +104,19 @@ func (g *Gateway) adopt(from *Listener, nc net.Conn, begin func(*loop, *conn)) {
 		nc.Close()
 		g.open.Add(-1)
 		g.Stats.Closed[Failed].Add(1)
-	case fd >= 0:
+	default:
 		l.do(func(l *loop) {
-			if c := l.addEpoll(from, fd); c != nil {
+			if c := l.take(from, fd, nc); c != nil {
 				begin(l, c)
 			}
 		})
-	default:
-		l.do(func(l *loop) { begin(l, l.addNet(from, nc)) })
 	}
+}
+
+// take makes fd, or else nc, a connection of l; nil if that cannot be.
+func (l *loop) take(from *Listener, fd int, nc net.Conn) *conn {
+	if fd >= 0 {
+		return l.addEpoll(from, fd)
+	}
+	return l.addNet(from, nc)
 }

@@ -49,6 +49,7 @@ type loop struct {
 	args       [][]byte        // scratch of command parsing
 	replies    []byte          // scratch of heartbeat answers
 	leaving    chan<- struct{} // told when the last subscriber has gone; nil: not draining
+	closed     bool            // connections that still come are closed at once
 }
 
 // poller waits for what concerns a loop: its sockets, if it has any itself, and wake.
@@ -82,7 +83,7 @@ func newLoop(g *Gateway) (*loop, error) {
 	return l, err
 }
 
-// run turns until ctx ends, then closes all connections.
+// run turns until ctx ends. All connections have been closed by then.
 func (l *loop) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, l.poll.wake)()
 	busy := false
@@ -97,11 +98,6 @@ func (l *loop) run(ctx context.Context) {
 		l.mu.Unlock()
 		busy = busy || l.inbox.waiting.Load() > 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.drain()
-	l.each(func(c *conn) { l.close(c, Shutdown) })
-	l.drain()
 }
 
 // seconds is the time since the loop began, which deadlines are counted in.
@@ -178,6 +174,12 @@ func (l *loop) each(f func(*conn)) {
 			f(c)
 		}
 	}
+}
+
+// closeAll closes all connections, and has those that still come closed at once.
+func (l *loop) closeAll() {
+	l.closed = true
+	l.each(func(c *conn) { l.close(c, Shutdown) })
 }
 
 // add makes a connection accepted by from, sniffing, with its first deadline.

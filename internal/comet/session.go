@@ -111,7 +111,7 @@ func (l *loop) want(c *conn, sub wire.Sub) {
 	}
 	c.state = waiting
 	id, revocations := c.id, l.g.cfg.Revocations()
-	l.g.pool.run(func() {
+	queued := l.g.pool.run(func() {
 		tag, err := l.g.authorize(sub)
 		l.do(func(l *loop) {
 			c := l.find(id)
@@ -124,6 +124,9 @@ func (l *loop) want(c *conn, sub wire.Sub) {
 			}
 		})
 	})
+	if !queued {
+		l.closePolitely(c, AuthFailed)
+	}
 }
 
 func (l *loop) authorized(c *conn, sub wire.Sub, tag uint64, err error) {

@@ -1,0 +1,85 @@
+package comet
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/store/memory"
+)
+
+// newTestGateway returns a gateway over a hub with a memory store, and a listener of it.
+// Neither runs.
+func newTestGateway(t *testing.T, engine Engine) (*Gateway, *channel.Hub, *Listener) {
+	t.Helper()
+	hub, err := channel.Open(t.Context(), channel.Config{Store: memory.New(memory.Config{}), Node: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(Config{Keys: hub, Loops: 1, Engine: engine, StoreTimeout: 2 * time.Second, Limits: Limits{
+		MaxKeyBytes: 255, MaxCommandBytes: [numKinds]int{64 << 10, 64 << 10, 64 << 10}, MaxHeadBytes: 8 << 10,
+		MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000,
+		FirstPacketTimeout: 5 * time.Second, MinHeartbeat: 30 * time.Second,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := g.Listen(t.Context(), Public, "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, hub, ln
+}
+
+// socketPair returns both ends of a TCP connection.
+func socketPair(t *testing.T) (ours, peers net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if peers, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peers.Close() })
+	if ours, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return ours, peers
+}
+
+// A handshake may end, and net/http may hand a connection back, when the loops have ended.
+func TestAConnectionThatComesAfterTheEndIsClosed(t *testing.T) {
+	t.Parallel()
+	for name, engine := range map[string]Engine{"epoll": EngineAuto, "net": EngineNet} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, _, ln := newTestGateway(t, engine)
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { g.Run(ctx) })
+			cancel()
+			running.Wait()
+
+			ours, peers := socketPair(t)
+			g.open.Add(1)
+			g.adopt(ln, ours, func(*loop, *conn) { t.Error("the connection was served") })
+			peers.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if n, err := peers.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
+				t.Errorf("Read = %d, %v, want the connection closed", n, err)
+			}
+			if n := g.Connections(); n != 0 {
+				t.Errorf("%d connections are open, want 0", n)
+			}
+		})
+	}
+}
+
+func isTimeout(err error) bool {
+	e, ok := err.(net.Error)
+	return ok && e.Timeout()
+}
