@@ -56,13 +56,14 @@ var malformedRESP = []struct{ name, sent string }{
 func TestMalformedRESP(t *testing.T) {
 	onEngines(t, []string{"--first-packet-timeout", "1h"}, func(t *testing.T, n *node) {
 		w := newWitness(n)
-		for i, tt := range malformedRESP {
+		for _, tt := range malformedRESP {
 			t.Run(tt.name, func(t *testing.T) {
+				before := n.in(t).closed("bad_command")
 				p := dial(t, n.public[0])
 				p.send(tt.sent)
 				p.expectEnd("-p\r\n")
 				p.Close()
-				n.in(t).expectClosed("bad_command", float64(i+1))
+				n.in(t).expectClosed("bad_command", before+1)
 			})
 		}
 		w.check(t)

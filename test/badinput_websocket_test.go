@@ -29,15 +29,16 @@ var refusedQueries = []struct{ name, query string }{
 func TestWebSocketRefusals(t *testing.T) {
 	onEngines(t, nil, func(t *testing.T, n *node) {
 		w := newWitness(n)
-		for i, tt := range refusedQueries {
+		for _, tt := range refusedQueries {
 			t.Run(tt.name, func(t *testing.T) {
+				before := n.in(t).closed("bad_command")
 				p := dial(t, n.public[0])
 				p.send(strings.Replace(handshake("k", ""), "/sub?key=k&heartbeat=60", "/sub?"+tt.query, 1))
 				web := p.upgraded()
 				web.expectText("-p\r\n")
 				web.expectClose(1008)
 				web.Close()
-				n.in(t).expectClosed("bad_command", float64(i+1))
+				n.in(t).expectClosed("bad_command", before+1)
 			})
 		}
 		w.check(t)
@@ -172,14 +173,15 @@ func badFrames() []badFrame {
 func TestWebSocketBadFrames(t *testing.T) {
 	onEngines(t, nil, func(t *testing.T, n *node) {
 		w := newWitness(n)
-		for i, tt := range badFrames() {
+		for _, tt := range badFrames() {
 			t.Run(tt.name, func(t *testing.T) {
 				n := n.in(t)
+				before := n.closed("bad_frame")
 				web := n.subscribeWS("k", "")
 				web.send(tt.sent)
 				web.expectClose(tt.code)
 				web.Close()
-				n.expectClosed("bad_frame", float64(i+1))
+				n.expectClosed("bad_frame", before+1)
 			})
 		}
 		w.check(t)
@@ -202,15 +204,16 @@ func TestWebSocketBadHeartbeats(t *testing.T) {
 	}
 	onEngines(t, nil, func(t *testing.T, n *node) {
 		w := newWitness(n)
-		for i, tt := range tests {
+		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				n := n.in(t)
+				before := n.closed("bad_heartbeat")
 				web := n.subscribeWS("k", "")
 				web.send(tt.sent)
 				web.expectText("-p\r\n")
 				web.expectClose(1008)
 				web.Close()
-				n.expectClosed("bad_heartbeat", float64(i+1))
+				n.expectClosed("bad_heartbeat", before+1)
 			})
 		}
 		w.check(t)

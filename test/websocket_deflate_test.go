@@ -127,14 +127,15 @@ func TestDeflateBadFrames(t *testing.T) {
 	}
 	onEngines(t, nil, func(t *testing.T, n *node) {
 		w := newWitness(n)
-		for i, tt := range tests {
+		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				n := n.in(t)
+				before := n.closed("bad_frame")
 				web := n.subscribeWS("k", "", offer)
 				web.send(tt.sent)
 				web.expectClose(tt.code)
 				web.Close()
-				n.expectClosed("bad_frame", float64(i+1))
+				n.expectClosed("bad_frame", before+1)
 			})
 		}
 		w.check(t)

@@ -131,14 +131,15 @@ func TestWebSocketCloseHandshake(t *testing.T) {
 		{"between fragments", frame(opText, "h") + closeFrame(1001, ""), 1001},
 	}
 	onEngines(t, nil, func(t *testing.T, n *node) {
-		for i, tt := range tests {
+		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				n := n.in(t)
+				before := n.closed("peer_closed")
 				web := n.subscribeWS("k", "")
 				web.send(tt.sent)
 				web.expectClose(tt.code)
 				web.Close()
-				n.expectClosed("peer_closed", float64(i+1))
+				n.expectClosed("peer_closed", before+1)
 			})
 		}
 	})
