@@ -33,14 +33,13 @@ func Ops(cfg Config, trust Trust) http.Handler {
 		http.MethodGet: l.v1(l.level),
 		http.MethodPut: l.v1(l.setLevel),
 	})
-	get("/debug/pprof/cmdline", keyed, http.HandlerFunc(pprof.Cmdline))
 	get("/debug/pprof/profile", keyed, http.HandlerFunc(pprof.Profile))
 	get("/debug/pprof/trace", keyed, http.HandlerFunc(pprof.Trace))
 	l.handle("/debug/pprof/symbol", keyed, methods{
 		http.MethodGet:  http.HandlerFunc(pprof.Symbol),
 		http.MethodPost: http.HandlerFunc(pprof.Symbol),
 	})
-	get("/debug/pprof/", keyed, http.HandlerFunc(pprof.Index))
+	get("/debug/pprof/", keyed, http.HandlerFunc(pprof.Index)) // no cmdline: it may hold secrets
 	get("/debug/pprof/{profile}", keyed, http.HandlerFunc(pprof.Index))
 	return l
 }
