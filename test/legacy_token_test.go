@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 )
 
 // register has a token minted for key.
@@ -70,40 +69,4 @@ func (n *node) upgradeRefused(token string) (*peer, *wsPeer) {
 	p := dial(n.t, n.public[0])
 	p.send(command("sub", "k", "30", token))
 	return p, n.upgrade("k", "&token="+token)
-}
-
-func TestLegacyTokensExpireAndSurvive(t *testing.T) {
-	t.Parallel()
-	n := serve(t, "--auth", "token")
-	lasting := n.register("k", `{"token":"chosen by the backend"}`)
-	brief := n.register("k", `{"lifetime":1}`)
-	if n.subscribe("k", lasting); lasting != "chosen by the backend" {
-		t.Errorf("registered as %q", lasting)
-	}
-	registered := time.Now()
-	eventually(t, "the brief token expires", func() bool {
-		if time.Since(registered) < time.Second {
-			return false // using it would renew it
-		}
-		p := dial(t, n.public[0])
-		p.send(command("sub", "k", "30", brief))
-		answer, _ := p.r.ReadString('\n')
-		return answer == "-a\r\n"
-	})
-	n = n.restart("--auth", "token")
-	n.subscribe("k", lasting)
-	p := dial(t, n.public[0])
-	p.send(command("sub", "k", "30", "wrong"))
-	p.expectEnd("-a\r\n")
-
-	n.push("k", "1", "?expire=60")
-	if got := do(t, "GET", n.publicURL("/1/msg/get?k=k&m=0"), "").body; got != `{"ret":65534}` {
-		t.Errorf("history without a token: %s, want it refused", got)
-	}
-	if got := do(t, "GET", n.publicURL("/1/msg/get?k=k&m=0&token=chosen+by+the+backend"), "").body; !strings.Contains(got, `"msg":1`) {
-		t.Errorf("history with a token: %s", got)
-	}
-	if said := n.stderr.String(); strings.Contains(said, "chosen by") || strings.Contains(said, brief) {
-		t.Errorf("a token stands in the log:\n%s", said)
-	}
 }

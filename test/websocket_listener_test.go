@@ -42,7 +42,8 @@ func TestWebSocketOnAKeptAliveConnection(t *testing.T) {
 		})
 		t.Run("all in one packet", func(t *testing.T) {
 			p := n.in(t).dialPublic()
-			p.send(timeRequest + timeRequest + handshake("k", "&ver=1") + frame(fin|opText, "h"))
+			unasked := strings.Repeat(frame(fin|opPong, strings.Repeat("x", 100)), 100) // more than one read takes
+			p.send(timeRequest + timeRequest + handshake("k", "&ver=1") + unasked + frame(fin|opText, "h"))
 			p.request("")
 			p.request("")
 			web := p.upgraded()
