@@ -21,8 +21,12 @@ func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
 	if cfg.Store == "memory" {
 		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey}), nil
 	}
-	return pebble.Open(pebble.Config{
+	s, err := pebble.Open(pebble.Config{
 		Dir: cfg.Data, MaxStoredPerKey: cfg.MaxStoredPerKey,
 		MinFreeBytes: int64(cfg.MinFreeBytes), CacheBytes: int64(cfg.CacheBytes), Log: log,
 	})
+	if err != nil {
+		return nil, err // a nil *pebble.Store is not a nil store
+	}
+	return s, nil
 }
