@@ -2,7 +2,6 @@ package channel
 
 import (
 	"context"
-	"math"
 
 	"gopush/internal/message"
 )
@@ -13,7 +12,8 @@ const pageBytes = 64 << 10
 // Page is a piece of what a resuming subscriber missed.
 type Page struct {
 	Messages []message.Message // oldest first
-	Last     bool              // all that was stored when the page was read is on it or on one before
+	Upto     int64             // all messages up to this mid had been released, and nothing above is on the page
+	Last     bool              // what is stored up to Upto is on this page or on one before
 	Gap      bool              // messages after the position asked for are gone
 	From     int64             // with Gap: the first mid that can still be had, else the key's last mid
 }
@@ -27,19 +27,20 @@ func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Pa
 	if err != nil {
 		return Page{}, err
 	}
-	found, err := h.cfg.Store.Range(ctx, key, mid+1, math.MaxInt64, false, 0, pageBytes)
+	upto, last := h.released(key, info.Last)
+	found, err := h.cfg.Store.Range(ctx, key, mid+1, upto, false, 0, pageBytes)
 	if err != nil {
 		return Page{}, err
 	}
-	p := Page{Messages: found, Last: len(found) == 0 || found[len(found)-1].Mid >= info.Last, From: info.Last}
+	p := Page{Messages: found, Upto: upto, Last: len(found) == 0 || found[len(found)-1].Mid >= last, From: last}
 	if len(found) > 0 {
 		p.From = found[0].Mid
 	} else {
-		p.Gap = info.Last > mid
+		p.Gap = last > mid
 	}
 	if first {
 		h.Stats.Resumes.Add(1)
-		err = h.findGap(ctx, key, mid, info, &p)
+		err = h.findGap(ctx, key, mid, last, info.Since, &p)
 	}
 	if p.Gap {
 		h.Stats.Gaps.Add(1)
@@ -47,20 +48,36 @@ func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Pa
 	return p, err
 }
 
+// released returns a mid up to which all messages of key have been posted to those who had
+// subscribed, and the last stored mid that is not above it. What an append under way has made
+// durable is above: live-only messages that belong before it are still to be posted.
+// stored is the key's last mid as the store knew it a moment ago.
+func (h *Hub) released(key string, stored int64) (upto, last int64) {
+	hash := h.hash(key)
+	b := h.bucketOf(hash)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.find(hash, key)
+	if c != nil && c.state&(scheduled|loaded) == scheduled|loaded {
+		return c.released, c.stored
+	}
+	return max(stored, b.last), stored
+}
+
 // findGap completes the first page: has anything after mid gone, at either end? (What is gone
-// in the middle shows in the messages' prev.)
-func (h *Hub) findGap(ctx context.Context, key string, mid int64, info Info, p *Page) error {
+// in the middle shows in the messages' prev.) last and since are what is known of the key.
+func (h *Hub) findGap(ctx context.Context, key string, mid, last, since int64, p *Page) error {
 	switch {
-	case mid > 0 && mid < info.Since:
+	case mid > 0 && mid < since:
 		p.Gap = true
 	case len(p.Messages) > 0 && p.Messages[0].Prev > mid:
 		p.Gap = true
 	case !p.Last:
-		newest, err := h.cfg.Store.Range(ctx, key, mid+1, math.MaxInt64, true, 1, 0)
+		newest, err := h.cfg.Store.Range(ctx, key, mid+1, p.Upto, true, 1, 0)
 		if err != nil {
 			return err
 		}
-		p.Gap = len(newest) == 0 || newest[0].Mid < info.Last
+		p.Gap = len(newest) == 0 || newest[0].Mid < last
 		p.Last = len(newest) == 0 || newest[0].Mid <= p.Messages[len(p.Messages)-1].Mid
 	}
 	return nil

@@ -224,9 +224,7 @@ func (l *loop) deliver(c *conn, w *walk) {
 	switch {
 	case c.closing():
 	case c.resuming() != nil:
-		for _, m := range w.now {
-			l.hold(c.resuming(), m)
-		}
+		l.hold(c.resuming(), w.now)
 	default:
 		l.deliverNow(c, w)
 	}

@@ -3,7 +3,9 @@ package comet_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -28,7 +30,12 @@ type gateway struct {
 // start starts a gateway that listens on a free port and ends with the test.
 func start(t *testing.T, engine comet.Engine, set func(*comet.Config)) *gateway {
 	t.Helper()
-	hub, err := channel.Open(t.Context(), channel.Config{Store: memory.New(memory.Config{}), Node: "n"})
+	return startOver(t, engine, memory.New(memory.Config{}), set)
+}
+
+func startOver(t *testing.T, engine comet.Engine, store channel.Store, set func(*comet.Config)) *gateway {
+	t.Helper()
+	hub, err := channel.Open(t.Context(), channel.Config{Store: store, Node: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,17 +119,17 @@ func (d *device) next() (mid, prev int64, text string, gap bool, err error) {
 		return 0, 0, "", gap, fmt.Errorf("got %q, %v, want a message", head, err)
 	}
 	body := make([]byte, size+2)
-	for n := 0; n < len(body); {
-		k, err := d.r.Read(body[n:])
-		if err != nil {
-			return 0, 0, "", gap, err
-		}
-		n += k
+	if _, err := io.ReadFull(d.r, body); err != nil {
+		return 0, 0, "", gap, err
 	}
-	if _, err := fmt.Sscanf(string(body), `{"msg":%q,"mid":%d,"gid":0,"prev":%d}`, &text, &mid, &prev); err != nil {
-		return 0, 0, "", gap, fmt.Errorf("message %q: %w", body, err)
+	var m struct {
+		Msg       string
+		Mid, Prev int64
 	}
-	return mid, prev, text, gap, nil
+	if err := json.Unmarshal(body, &m); err != nil {
+		return 0, 0, "", gap, fmt.Errorf("message %.60q: %w", body, err)
+	}
+	return m.Mid, m.Prev, m.Msg, gap, nil
 }
 
 // engines runs test over both engines.

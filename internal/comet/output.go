@@ -1,16 +1,20 @@
 package comet
 
-import "net"
+import (
+	"net"
+	"slices"
+)
 
 // queue has output that waits until a connection can take it. The slices are shared with
 // other connections: they are never changed.
 type queue struct {
-	chunks   []chunk
-	bytes    int // in chunks
-	messages int // in chunks
+	chunks   []chunk // never empty
+	messages int     // in chunks
+	bytes    int     // in those chunks that have messages
 }
 
-// chunk is some bytes and how many messages end in it.
+// chunk is some bytes and how many messages end in it; 0: it does not count as waiting, for what
+// made it has a bound of its own.
 type chunk struct {
 	bytes    []byte
 	messages int
@@ -18,23 +22,30 @@ type chunk struct {
 
 func (q *queue) put(b []byte, messages int) {
 	q.chunks = append(q.chunks, chunk{b, messages})
-	q.bytes += len(b)
 	q.messages += messages
+	if messages > 0 {
+		q.bytes += len(b)
+	}
 }
 
-// written takes the first n bytes out.
-func (q *queue) written(n int) {
-	q.bytes -= n
-	i := 0
-	for ; i < len(q.chunks) && n >= len(q.chunks[i].bytes); i++ {
-		n -= len(q.chunks[i].bytes)
-		q.messages -= q.chunks[i].messages
+// written takes the first n bytes out and tells whether anything is left.
+func (q *queue) written(n int) (left bool) {
+	whole := 0
+	for n > 0 {
+		c := &q.chunks[whole]
+		k := min(n, len(c.bytes))
+		if c.messages > 0 {
+			q.bytes -= k
+		}
+		if c.bytes = c.bytes[k:]; len(c.bytes) > 0 {
+			break
+		}
+		q.messages -= c.messages
+		n -= k
+		whole++
 	}
-	rest := copy(q.chunks, q.chunks[i:])
-	clear(q.chunks[rest:])
-	if q.chunks = q.chunks[:rest]; n > 0 {
-		q.chunks[0].bytes = q.chunks[0].bytes[n:]
-	}
+	q.chunks = slices.Delete(q.chunks, 0, whole)
+	return len(q.chunks) > 0
 }
 
 // engine moves the bytes of connections. There are two: they differ in reading, writing
@@ -62,7 +73,8 @@ func (l *loop) engine(c *conn) engine {
 	return l.poll
 }
 
-// send writes b, in which so many messages end, to c behind what waits for it already. It
+// send writes b, in which so many messages end, to c behind what waits for it already; with 0
+// it counts as nothing that waits, and is bounded by whoever sends it. It
 // tells whether b is held on to; the caller must not change it then.
 func (l *loop) send(c *conn, b []byte, messages int) (held bool) {
 	if c.out == nil {
@@ -85,11 +97,10 @@ func (l *loop) send(c *conn, b []byte, messages int) (held bool) {
 	return true
 }
 
-// overfull tells whether so much more would be too much. What a resume reads is bounded by
-// the page, and does not count.
+// overfull tells whether so much more would be too much.
 func (l *loop) overfull(c *conn, bytes, messages int) bool {
 	limits := l.g.limits.Load()
-	return messages > 0 && c.resuming() == nil &&
+	return messages > 0 &&
 		(c.out.bytes+bytes > limits.MaxPendingBytes || c.out.messages+messages > limits.MaxPendingMessages)
 }
 
@@ -99,8 +110,7 @@ func (l *loop) written(c *conn, n int, err error) {
 		l.close(c, Failed)
 		return
 	}
-	c.out.written(n)
-	if c.out.bytes > 0 {
+	if c.out.written(n) {
 		return
 	}
 	c.out = nil

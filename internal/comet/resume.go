@@ -2,6 +2,8 @@ package comet
 
 import (
 	"context"
+	"math"
+	"slices"
 
 	"gopush/internal/channel"
 	"gopush/internal/message"
@@ -11,19 +13,20 @@ import (
 // resume is the state of a connection that reads from the store what it missed.
 //
 // It is subscribed already: what is posted meanwhile is held, within bounds. It reads the store
-// page by page, each when the one before has left. When the store was read to its end and
-// no stored message that was held had to be dropped, what is held follows the last page
-// without a gap, and the connection is live. A connection sees mids in order all along:
+// page by page, each when the one before has left. When the store was read up to what had been
+// released then, and no stored message beyond had to be dropped, what is held follows the last
+// page without a gap, and the connection is live. A connection sees mids in order all along:
 // pages and held messages are merged, and what both have is sent once.
 type resume struct {
-	position int64 // all stored messages up to it have been queued
-	lost     int64 // mid of the last stored message that was dropped from held; it is in the store
-	held     []*message.Message
-	bytes    int  // of held
-	reading  bool // a page is being read
-	begun    bool // the first page has come
-	told     bool // that messages are gone
-	beyond   bool // the device came with a mid that nobody can have given it
+	position int64              // all stored messages up to it have been queued, or are gone
+	lost     int64              // mid of the last stored message that was dropped from held; it is in the store
+	held     []*message.Message // by mid
+	newest   int64              // mid of the last message that was held, also when it is no more
+	bytes    int                // of held
+	reading  bool               // a page is being read
+	begun    bool               // the first page has come
+	told     bool               // that messages are gone
+	beyond   bool               // the device came with a mid that nobody can have given it
 }
 
 // Bounds of what is held back for one connection that reads what it missed. Past them the
@@ -52,7 +55,7 @@ func (l *loop) readMissed(c *conn) {
 	}
 	r.reading = true
 	id, key, position, first := c.id, c.channel.Key(), r.position, !r.begun
-	l.g.pool.run(func() {
+	queued := l.g.pool.run(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.g.cfg.StoreTimeout)
 		page, err := l.g.cfg.Keys.Resume(ctx, key, position, first)
 		cancel()
@@ -62,6 +65,9 @@ func (l *loop) readMissed(c *conn) {
 			}
 		})
 	})
+	if !queued {
+		l.closePolitely(c, ResumeFailed)
+	}
 }
 
 // missed queues a page for c, and makes it live if that was all.
@@ -72,70 +78,96 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 		l.closePolitely(c, ResumeFailed)
 		return
 	}
-	var out []byte
-	if (page.Gap || r.beyond) && !r.told {
-		out = wire.AppendGap(out, c.variant, page.From)
-		r.told = true
-	}
-	r.begun = true
-	n := 0
-	for i := range page.Messages {
-		m := &page.Messages[i]
-		out, n = l.appendHeld(out, c, r, m.Mid, n)
-		out, n = l.appendMissed(out, c, m, n)
-		r.position = m.Mid
-	}
+	l.holdPosted(c, r)
+	out := l.appendPage(nil, c, r, &page)
 	live := page.Last && r.lost <= r.position
 	if live {
-		out, n = l.appendHeld(out, c, r, 1<<63-1, n)
+		out = l.appendHeld(out, c, r, math.MaxInt64)
 		c.aux.resume = nil
 		c.tidy()
 	}
-	l.sendMissed(c, out, n, live)
-}
-
-func (l *loop) sendMissed(c *conn, out []byte, messages int, live bool) {
-	l.g.Stats.Resent.Add(int64(messages))
 	if len(out) > 0 {
-		// Counted as no message: what a page brings is bounded by the page.
-		l.send(c, out, 0)
+		l.send(c, out, 0) // bounded by the page and by what may be held
 	}
 	if !live && c.state != free {
 		l.readMissed(c)
 	}
 }
 
-// appendHeld appends the held messages below mid, and forgets them.
-func (l *loop) appendHeld(out []byte, c *conn, r *resume, mid int64, n int) ([]byte, int) {
-	i := 0
-	for ; i < len(r.held) && r.held[i].Mid < mid; i++ {
-		out, n = l.appendMissed(out, c, r.held[i], n)
-		r.bytes -= len(r.held[i].Payload)
+// appendPage appends the messages of a page and the held ones between them.
+func (l *loop) appendPage(out []byte, c *conn, r *resume, page *channel.Page) []byte {
+	if (page.Gap || r.beyond) && !r.told {
+		out = wire.AppendGap(out, c.variant, page.From)
+		r.told = true
 	}
-	r.held = r.held[i:]
-	return out, n
+	r.begun = true
+	for i := range page.Messages {
+		m := &page.Messages[i]
+		out = l.appendHeld(out, c, r, m.Mid)
+		out = l.appendMissed(out, c, m)
+		r.position = m.Mid
+	}
+	if page.Last {
+		r.position = max(r.position, page.Upto)
+	}
+	return out
 }
 
-func (l *loop) appendMissed(out []byte, c *conn, m *message.Message, n int) ([]byte, int) {
+// appendHeld appends the held messages below mid, and forgets them.
+func (l *loop) appendHeld(out []byte, c *conn, r *resume, mid int64) []byte {
+	n := 0
+	for ; n < len(r.held) && r.held[n].Mid < mid; n++ {
+		out = l.appendMissed(out, c, r.held[n])
+		r.bytes -= len(r.held[n].Payload)
+	}
+	r.held = slices.Delete(r.held, 0, n)
+	return out
+}
+
+func (l *loop) appendMissed(out []byte, c *conn, m *message.Message) []byte {
 	if m.Mid <= c.seen {
-		return out, n
+		return out
 	}
 	c.seen = m.Mid
-	return l.encoder.AppendFrame(out, c.variant, m), n + 1
+	l.g.Stats.Resent.Add(1)
+	return l.encoder.AppendFrame(out, c.variant, m)
 }
 
-// hold keeps m back until what is missed before it has been read.
-func (l *loop) hold(r *resume, m *message.Message) {
-	r.held = append(r.held, m)
-	r.bytes += len(m.Payload)
-	for len(r.held) > heldMessages || (r.bytes > heldBytes && len(r.held) > 1) {
-		dropped := r.held[0]
-		r.held = r.held[1:]
-		r.bytes -= len(dropped.Payload)
-		if dropped.Stored() {
-			r.lost = dropped.Mid
-		} else {
-			l.g.Stats.DroppedLive.Add(1)
+// holdPosted holds what is on its way to c: it was posted before the page that has come was
+// read, so that it may belong before messages of the page.
+func (l *loop) holdPosted(c *conn, r *resume) {
+	w := l.groups.at(c.ref).walk
+	if w == nil {
+		return
+	}
+	if int(c.pos) < w.left {
+		l.hold(r, w.now)
+	}
+	l.hold(r, w.later)
+}
+
+// hold keeps messages back until what is missed before them has been read. Those that are held
+// already come again, by the walk or because c has changed its place in the group.
+func (l *loop) hold(r *resume, messages []*message.Message) {
+	for _, m := range messages {
+		if m.Mid > r.newest {
+			r.newest = m.Mid
+			r.bytes += len(m.Payload)
+			r.held = append(r.held, m)
 		}
+	}
+	for len(r.held) > heldMessages || (r.bytes > heldBytes && len(r.held) > 1) {
+		l.dropHeld(r)
+	}
+}
+
+func (l *loop) dropHeld(r *resume) {
+	dropped := r.held[0]
+	r.held = slices.Delete(r.held, 0, 1)
+	r.bytes -= len(dropped.Payload)
+	if dropped.Stored() {
+		r.lost = dropped.Mid
+	} else {
+		l.g.Stats.DroppedLive.Add(1)
 	}
 }
