@@ -83,11 +83,12 @@ func limitsOf(cfg *config.Config) comet.Limits {
 		l.MaxCommandBytes[comet.Public] = int(cfg.MaxCommandBytes)
 		l.MaxCommandBytes[comet.Admin] = int(cfg.MaxCommandBytes)
 	}
-	if l.MaxConnections == 0 {
-		l.MaxConnections = descriptorLimit() - reservedDescriptors
+	if limit := descriptorLimit(); l.MaxConnections == 0 {
+		l.MaxConnections = max(limit-reservedDescriptors, limit/2)
 	}
 	return l
 }
 
-// reservedDescriptors are for the store, the listeners and what else is not a connection.
+// reservedDescriptors are for the store, the listeners and what else is not a connection;
+// where there are few, half of them.
 const reservedDescriptors = 256
