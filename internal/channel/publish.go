@@ -81,7 +81,7 @@ func (h *Hub) start(p *pending) (touched sinkSet) {
 	switch {
 	case c == nil:
 		p.done(h.mintUnseen(b), false, 0)
-	case c.idle() && c.state&loaded != 0 && h.mint(b, c, p):
+	case c.idle() && c.state&(loaded|doubtful) == loaded && h.mint(b, c, p):
 		touched = h.releaseLive(c, p)
 	default:
 		h.enqueue(c, p)
@@ -113,9 +113,13 @@ func (h *Hub) enqueue(c *Channel, p *pending) {
 	x.queue = append(x.queue, p)
 }
 
-// mint gives p its mid, unless the mid limit has to be moved first. The bucket is locked.
-func (h *Hub) mint(b *bucket, c *Channel, p *pending) (ok bool) {
-	p.mid, ok = h.clock.next(max(c.released, b.last))
+// mint gives p its mid, unless the mid limit has to be moved first. No mid is given twice,
+// whatever becomes of the push. The bucket is locked.
+func (h *Hub) mint(b *bucket, c *Channel, p *pending) bool {
+	mid, ok := h.clock.next(max(c.released, b.last))
+	if ok {
+		p.mid, b.last = mid, mid
+	}
 	return ok
 }
 

@@ -1,0 +1,62 @@
+package channel
+
+import "sync"
+
+// readyQueue has the channels that wait for an appender. It is bounded by the pushes under way:
+// each of its channels has at least one.
+type readyQueue struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	queue  []*Channel
+	closed bool
+}
+
+func (q *readyQueue) init() { q.filled.L = &q.mu }
+
+// put adds c, or returns false once the queue is closed.
+func (q *readyQueue) put(c *Channel) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.push(c)
+	}
+	return !q.closed
+}
+
+// again adds c by the appender that had it, which will take on until the queue is empty.
+func (q *readyQueue) again(c *Channel) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.push(c)
+}
+
+func (q *readyQueue) push(c *Channel) {
+	q.queue = append(q.queue, c)
+	q.filled.Signal()
+}
+
+// take waits for channels and returns up to maxBatchChannels; none once the queue is closed and empty.
+func (q *readyQueue) take(dst []*Channel) []*Channel {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.queue) == 0 && !q.closed {
+		q.filled.Wait()
+	}
+	n := min(len(q.queue), maxBatchChannels)
+	dst = append(dst[:0], q.queue[:n]...)
+	rest := copy(q.queue, q.queue[n:])
+	clear(q.queue[rest:])
+	q.queue = q.queue[:rest]
+	if rest > 0 {
+		q.filled.Signal()
+	}
+	return dst
+}
+
+// close ends the appenders when nothing waits any more.
+func (q *readyQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.filled.Broadcast()
+}
