@@ -90,10 +90,10 @@ func (h *Hub) SetLimits(maxKeyBytes, maxMessageBytes, maxSubscribersPerKey int) 
 	h.maxSubs.Store(int64(maxSubscribersPerKey))
 }
 
-// Attach makes s known and returns its number. All sinks are attached before Run and before
-// anybody subscribes or publishes.
+// Attach makes s known and returns its number. All sinks, at most MaxSinks, are attached before
+// Run and before anybody subscribes or publishes.
 func (h *Hub) Attach(s Sink) SinkID {
-	if len(h.sinks) == maxSinks {
+	if len(h.sinks) == MaxSinks {
 		panic("channel: too many sinks")
 	}
 	h.sinks = append(h.sinks, s)
@@ -157,7 +157,7 @@ func (h *Hub) Unsubscribe(sink SinkID, c *Channel) {
 func (h *Hub) Kick(ctx context.Context, key string, tags ...uint64) (int, error) {
 	hash := h.hash(key)
 	b := h.bucketOf(hash)
-	closed := make(chan int, maxSinks)
+	closed := make(chan int, MaxSinks)
 	var touched sinkSet
 	b.mu.Lock()
 	if c := b.find(hash, key); c != nil {

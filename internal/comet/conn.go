@@ -47,7 +47,6 @@ const (
 	waiting                // a token is being checked; input waits
 	subRESP                // subscribed, legacy RESP: heartbeats
 	subWS                  // subscribed, legacy WebSocket: frames
-	refusedWS              // WebSocket, error sent: only the peer's close frame is of interest
 	flushing               // closing: what waits in out leaves first
 	lingering              // closing: the peer reads our last bytes, its own are dropped
 )

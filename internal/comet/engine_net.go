@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"time"
 )
@@ -146,7 +147,7 @@ func (l *loop) gotNet(n *netConn, data []byte, err error) {
 }
 
 func readReason(err error) Reason {
-	if errors.Is(err, net.ErrClosed) || err.Error() == "EOF" {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
 		return PeerClosed
 	}
 	return Failed

@@ -35,18 +35,22 @@ func (g *Gateway) Listen(ctx context.Context, kind Kind, addr string, tlsConfig 
 	if err != nil {
 		return nil, err
 	}
-	ln := &Listener{g: g, kind: kind, addr: socket.Addr()}
+	ln := &Listener{g: g, kind: kind, addr: socket.Addr(), stop: func() {}}
 	ln.filled.L = &ln.mu
 	if err := g.number(ln); err != nil {
 		socket.Close()
 		return nil, err
 	}
-	if tlsConfig == nil && g.usesEpoll() {
-		ln.stop, err = g.listenEpoll(ln, socket)
-	} else {
+	if tlsConfig != nil || !g.usesEpoll() {
 		ln.stop = g.listenNet(ln, socket, tlsConfig)
+		return ln, nil
 	}
-	return ln, err
+	stop, err := g.listenEpoll(ln, socket)
+	if err != nil {
+		return nil, err
+	}
+	ln.stop = stop
+	return ln, nil
 }
 
 func (g *Gateway) number(ln *Listener) error {

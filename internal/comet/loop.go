@@ -67,10 +67,10 @@ type poller interface {
 }
 
 func loopCount(n int) int {
-	if n > 0 {
-		return n
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0) / 2
 	}
-	return max(1, runtime.GOMAXPROCS(0)/2)
+	return min(max(n, 1), channel.MaxSinks)
 }
 
 func newLoop(g *Gateway) (*loop, error) {

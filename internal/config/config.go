@@ -27,7 +27,7 @@ type Config struct {
 	Admin        []Address `group:"listen" default:"127.0.0.1:6970" reload:"tls" help:"Where backends push and manage keys; beyond loopback it needs api_keys."`
 	Ops          []Address `group:"listen" default:"127.0.0.1:6971" reload:"tls" help:"Where operators look: /readyz, /metrics, /stat, /debug/pprof; beyond loopback it needs api_keys."`
 	Engine       string    `group:"listen" default:"auto" oneof:"auto,epoll,net" help:"What carries connections: epoll (Linux), net (any system), auto (the best there is)."`
-	Loops        int       `group:"listen" default:"0" min:"0" max:"1024" help:"Event loops; 0: half of the cores, at least one."`
+	Loops        int       `group:"listen" default:"0" min:"0" max:"64" help:"Event loops; 0: half of the cores, at least one."`
 	Node         string    `group:"listen" placeholder:"NAME" help:"Name of this node; empty: the name of the host."`
 	AdvertiseTCP []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses."`
 	AdvertiseWS  []string  `group:"listen" name:"advertise-ws" placeholder:"HOST:PORT" help:"What /1/server/get tells WebSocket clients to connect to; none: the public addresses."`
