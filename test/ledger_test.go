@@ -25,6 +25,7 @@ type ledger struct {
 	pushed int                         // payloads given out
 	tried  map[string]map[string]bool  // by key: payloads of pushes that were to be stored
 	kept   map[string]map[int64]string // by key and mid: payloads of those that were acknowledged
+	acked  map[string][]int64          // by key: mids of all that were acknowledged, live-only ones too
 	high   map[string]int64            // by key: the highest mid that a publisher or subscriber saw
 	floor  map[string]int64            // the same when the node was killed last
 	passed []string                    // mids that were at or below the floor
@@ -32,7 +33,7 @@ type ledger struct {
 
 func newLedger(keys ...string) *ledger {
 	l := &ledger{
-		keys: keys, high: map[string]int64{}, floor: map[string]int64{},
+		keys: keys, acked: map[string][]int64{}, high: map[string]int64{}, floor: map[string]int64{},
 		kept: map[string]map[int64]string{}, tried: map[string]map[string]bool{},
 	}
 	for _, key := range keys {
@@ -86,6 +87,11 @@ func (l *ledger) publish(n *node, publishers, count int) {
 	}
 	n.kill()
 	<-failed
+	l.restarted()
+}
+
+// restarted notes that the node has ended: the next one gives higher mids.
+func (l *ledger) restarted() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.floor = maps.Clone(l.high)
@@ -105,6 +111,7 @@ func (l *ledger) push(n *node, publisher, i int) error {
 	l.saw(key, mid)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.acked[key] = append(l.acked[key], mid)
 	if stored {
 		l.kept[key][mid] = payload
 	}
@@ -129,24 +136,27 @@ func (n *node) pushMid(key, payload, expire string) (mid int64, err error) {
 	return message.ParseID(pushed.ID)
 }
 
-// watch notes the mids that a subscriber of key gets until the node is killed.
-func (l *ledger) watch(n *node, key string) (ended <-chan struct{}) {
+// watch notes the mids that a subscriber of key gets until the node ends, and gives them then.
+func (l *ledger) watch(n *node, key string) <-chan []int64 {
 	p := n.subscribe(key, "", "1")
-	done := make(chan struct{})
+	all := make(chan []int64, 1)
 	go func() {
-		defer close(done)
+		defer p.Close()
+		var mids []int64
 		for {
-			var m legacyMessage
 			line, err := p.r.ReadBytes('\n')
 			if err != nil {
+				all <- mids
 				return
 			}
+			var m legacyMessage
 			if json.Unmarshal(line, &m) == nil { // else it is the length of one
 				l.saw(key, m.Mid)
+				mids = append(mids, m.Mid)
 			}
 		}
 	}()
-	return done
+	return all
 }
 
 // check holds what the node has stored, read in each way, against what was acknowledged.
@@ -190,6 +200,19 @@ func (l *ledger) checkKey(t *testing.T, key string, stored []storedMessage) {
 	for mid, payload := range missing {
 		t.Errorf("%s: %s was acknowledged with mid %d and is gone", key, payload, mid)
 	}
+}
+
+// uncertain returns how many messages are stored of those that were not acknowledged.
+func (l *ledger) uncertain(n *node) (count int) {
+	n.t.Helper()
+	for _, key := range l.keys {
+		for _, m := range n.storedV1(key) {
+			if l.kept[key][m.mid] == "" {
+				count++
+			}
+		}
+	}
+	return count
 }
 
 // storedMessage is a message as it is read back.
