@@ -15,7 +15,7 @@ import (
 // message, none sees anything twice or out of order, and none is told of a gap that is not there.
 func TestResumeHasNoGapAndNoDouble(t *testing.T) {
 	engines(t, func(t *testing.T, engine comet.Engine) {
-		const devices, pushers, each = 16, 4, 250
+		const devices, pushers, each = 10, 4, 120
 		g := start(t, engine, nil)
 		first := g.push(t, "k", `"begin"`, time.Hour)
 

@@ -1,0 +1,192 @@
+package comet
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+)
+
+// visits are what peers do to a node, good and bad, each over a connection of its own.
+func visits() map[string]func(c *net.TCPConn, key string) {
+	return map[string]func(c *net.TCPConn, key string){
+		"goes away":      func(c *net.TCPConn, key string) {},
+		"talks nonsense": func(c *net.TCPConn, key string) { fmt.Fprint(c, "\x00\xff*3\r\n"); wait(c) },
+		"begins and leaves": func(c *net.TCPConn, key string) {
+			fmt.Fprint(c, "*3\r\n$3\r\nsub\r\n$9\r\nk")
+		},
+		"subscribes and resets": func(c *net.TCPConn, key string) {
+			subscribe(c, key, "")
+			c.SetLinger(0)
+		},
+		"resumes and never reads": func(c *net.TCPConn, key string) { subscribe(c, key, "0") },
+		"half-closes": func(c *net.TCPConn, key string) {
+			subscribe(c, key, "0")
+			c.CloseWrite()
+			io.Copy(io.Discard, c)
+		},
+		"sends a wrong heartbeat": func(c *net.TCPConn, key string) {
+			subscribe(c, key, "")
+			fmt.Fprint(c, "hhx")
+			io.Copy(io.Discard, c)
+		},
+		"asks over HTTP": func(c *net.TCPConn, key string) { get(c, "/") },
+		"upgrades": func(c *net.TCPConn, key string) {
+			upgrade(c, key)
+			c.Write([]byte{0x81, 0x81, 0, 0, 0, 0, 'h'})
+			wait(c)
+		},
+		"upgrades a kept-alive connection": func(c *net.TCPConn, key string) {
+			get(c, "/")
+			upgrade(c, key)
+			c.Write([]byte{0x88, 0x80, 0, 0, 0, 0})
+			io.Copy(io.Discard, c)
+		},
+	}
+}
+
+func subscribe(c net.Conn, key, mid string) {
+	fmt.Fprintf(c, "*6\r\n$3\r\nsub\r\n$%d\r\n%s\r\n$2\r\n60\r\n$0\r\n\r\n$1\r\n1\r\n$%d\r\n%s\r\n", len(key), key, len(mid), mid)
+	wait(c)
+}
+
+func upgrade(c net.Conn, key string) {
+	fmt.Fprintf(c, "GET /sub?key=%s&heartbeat=60&mid=0 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", key)
+	wait(c)
+}
+
+func get(c net.Conn, path string) {
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path)
+	if r, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+		io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+	}
+}
+
+// wait reads what comes next, or the end.
+func wait(c net.Conn) { c.Read(make([]byte, 512)) }
+
+// Whatever peers do, when they have gone nothing is left of them: no place in a loop, no goroutine,
+// no descriptor.
+func TestNothingIsLeftOfConnections(t *testing.T) {
+	for name, engine := range map[string]Engine{"epoll": EngineAuto, "net": EngineNet} {
+		t.Run(name, func(t *testing.T) {
+			goroutines, files := runtime.NumGoroutine(), openFiles(t)
+			visitAll(t, engine)
+			eventually(t, "goroutines", func() (int, bool) { n := runtime.NumGoroutine(); return n, n <= goroutines })
+			eventually(t, "open files", func() (int, bool) { n := openFiles(t); return n, n <= files })
+		})
+	}
+}
+
+// visitAll runs a gateway until all visits have been made, many at once, while messages are pushed.
+func visitAll(t *testing.T, engine Engine) {
+	g, hub, ln := newTestGateway(t, engine)
+	ctx, cancel := context.WithCancel(context.Background())
+	mux := http.NewServeMux()
+	mux.Handle("/sub", ln.Subscribe())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+	server := http.Server{Handler: mux}
+	var running, visiting sync.WaitGroup
+	running.Go(func() { hub.Run(ctx) })
+	running.Go(func() { g.Run(ctx) })
+	running.Go(func() { server.Serve(ln) })
+
+	for range 8 {
+		visiting.Go(func() {
+			for range 6 {
+				for name, visit := range visits() {
+					c, err := net.DialTimeout("tcp", ln.Addr().String(), 10*time.Second)
+					if err != nil {
+						t.Errorf("%s: %v", name, err)
+						return
+					}
+					c.SetDeadline(time.Now().Add(10 * time.Second))
+					visit(c.(*net.TCPConn), fmt.Sprint("k", rand.IntN(3)))
+					c.Close()
+				}
+			}
+		})
+	}
+	stop := make(chan struct{})
+	running.Go(func() { pushUntil(hub, stop) })
+	visiting.Wait()
+	close(stop)
+	eventually(t, "connections", func() (int, bool) { n := g.Connections(); return n, n == 0 })
+	checkEmpty(t, g.loops[0])
+	server.Close()
+	cancel()
+	running.Wait()
+}
+
+func pushUntil(hub *channel.Hub, stop chan struct{}) {
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		hub.Publish(context.Background(), []message.Push{{
+			Key: fmt.Sprint("k", i%3), Payload: make([]byte, rand.IntN(2000)), Expire: time.Duration(i%2) * time.Minute,
+		}})
+	}
+}
+
+// checkEmpty checks that a loop without connections remembers none.
+func checkEmpty(t *testing.T, l *loop) {
+	t.Helper()
+	eventually(t, "messages to deliver", func() (int, bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.walks), len(l.walks) == 0 && l.inbox.bytes.Load() == 0
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := int(l.conns.top) - len(l.conns.spare); n != 0 {
+		t.Errorf("%d connections are in use, want 0", n)
+	}
+	if n := int(l.groups.top) - len(l.groups.spare); n != 1 {
+		t.Errorf("%d groups are in use, want 1, the fresh one", n)
+	}
+	if l.wheel.slots != [wheelSlots]uint32{} {
+		t.Error("somebody is left in the wheel")
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc/self/fd here")
+	}
+	return len(all)
+}
+
+// eventually waits for what has no event to wait for.
+func eventually(t *testing.T, what string, done func() (int, bool)) {
+	t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		n, ok := done()
+		switch {
+		case ok:
+			return
+		case time.Now().After(deadline):
+			t.Errorf("%d %s are left", n, what)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
