@@ -2,8 +2,10 @@ package comet
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,14 +130,30 @@ func (l *loop) Flush() {
 		if l.inbox.waiting.Load() == 0 || !l.mu.TryLock() {
 			return
 		}
-		l.drain()
-		more := l.walk(publisherWrites)
-		l.mu.Unlock()
-		if more {
+		if more := l.help(); more {
 			break
 		}
 	}
 	l.poll.wake()
+}
+
+// help does some of the loop's work for a caller that has taken the lock, and lets go of it.
+func (l *loop) help() (more bool) {
+	defer crash()
+	l.drain()
+	more = l.walk(publisherWrites)
+	l.mu.Unlock()
+	return more
+}
+
+// crash ends the process when its caller panics. Publishers are goroutines of net/http, which
+// recovers their panics: the loop would stay locked for ever, and nobody would know why.
+func crash() {
+	if v := recover(); v != nil {
+		stack := debug.Stack()
+		go func() { panic(fmt.Sprintf("%v in an event loop\n\n%s", v, stack)) }()
+		select {}
+	}
 }
 
 // do has f run by whoever holds the loop's lock next.

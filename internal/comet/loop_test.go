@@ -1,6 +1,11 @@
 package comet
 
 import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
 	"testing"
 
 	"gopush/internal/channel"
@@ -15,5 +20,26 @@ func TestLoopCount(t *testing.T) {
 	}
 	if got := loopCount(0); got < 1 || got > channel.MaxSinks {
 		t.Errorf("loopCount(0) = %d, want 1 to %d", got, channel.MaxSinks)
+	}
+}
+
+// A bug that shows while a publisher does the loop's work ends the process: net/http must not be
+// able to go on with a loop that is locked for ever.
+func TestAPanicInALoopEndsTheProcess(t *testing.T) {
+	const child = "GOPUSH_TEST_PANIC"
+	if os.Getenv(child) != "" {
+		g, _, _ := newTestGateway(t, EngineAuto)
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			g.loops[0].do(func(*loop) { panic("a bug") })
+		}))
+		http.Get(server.URL)
+		return
+	}
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("panic: a bug in an event loop")) {
+		t.Errorf("the process ended with %v and told:\n%s\nwant it to end with a panic", err, out)
 	}
 }
