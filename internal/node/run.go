@@ -25,10 +25,11 @@ func (n *Node) Run(ctx context.Context) error {
 	<-ctx.Done()
 	n.log.Info("stopping", "connections", n.gateway.Connections())
 	n.stopping.Store(true)
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(n.cfg.Load().ShutdownTimeout))
+	timeout := time.Duration(n.cfg.Load().ShutdownTimeout)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	n.gateway.StopAccepting()
-	n.closeHTTP(deadline)
+	n.closeHTTP(deadline, timeout/2) // a request that hangs leaves time to tell the subscribers
 	n.gateway.Drain(deadline)
 	stopGateway()
 	gateway.Wait()
@@ -44,12 +45,14 @@ func (n *Node) serve(s httpServer) {
 	}
 }
 
-// closeHTTP lets the requests under way end; those that have not by the deadline are cut.
-func (n *Node) closeHTTP(deadline context.Context) {
+// closeHTTP lets the requests under way end; those that have not after timeout are cut.
+func (n *Node) closeHTTP(ctx context.Context, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	var closing sync.WaitGroup
 	for _, s := range n.http {
 		closing.Go(func() {
-			if s.Shutdown(deadline) != nil {
+			if s.Shutdown(ctx) != nil {
 				s.Close()
 			}
 		})
