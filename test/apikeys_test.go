@@ -1,28 +1,11 @@
 package test
 
 import (
-	"bytes"
-	"errors"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 )
-
-// command runs gopush with args and returns what it says and its exit code.
-func runCommand(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
-	t.Helper()
-	var out, told bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), gopush, args...)
-	cmd.Dir = t.TempDir()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &told
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatalf("gopush %v: %v", args, err)
-	}
-	return out.String(), told.String(), cmd.ProcessState.ExitCode()
-}
 
 // A node does not start in a way that lets in others than this machine, unless someone said so.
 func TestExposureHasToBeMeant(t *testing.T) {

@@ -41,6 +41,7 @@ func run(m *testing.M) int {
 	args := []string{"build", "-o", gopush}
 	if raceEnabled {
 		args = append(args, "-race")
+		os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // a process ends without waiting for a second
 	}
 	build := exec.Command("go", append(args, "gopush/cmd/gopush")...)
 	if out, err := build.CombinedOutput(); err != nil {
@@ -119,7 +120,7 @@ func start(t *testing.T, dir string, program []string, flags ...string) *node {
 	}
 	ready := make(chan error, 1)
 	go n.read(stdout, ready)
-	t.Cleanup(n.kill)
+	t.Cleanup(n.end)
 	select {
 	case err := <-ready:
 		if err != nil {
@@ -160,6 +161,17 @@ func (n *node) read(stdout io.Reader, ready chan<- error) {
 func (n *node) kill() {
 	n.cmd.Process.Kill()
 	<-n.exited
+}
+
+// end kills the node with its test, which fails if the node has met a bug.
+func (n *node) end() {
+	n.kill()
+	for _, bug := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: "} {
+		if strings.Contains(n.stderr.String(), bug) {
+			n.t.Errorf("the node said:\n%s", n.stderr)
+			return
+		}
+	}
 }
 
 // stop ends the node with SIGTERM and returns how it ended.

@@ -82,7 +82,7 @@ func TestShutdownWaitsForWhoReads(t *testing.T) {
 // Who does not read does not keep a node: it ends in time, and with 0.
 func TestShutdownEndsInTime(t *testing.T) {
 	onEngines(t, []string{"--max-pending-bytes", "64MiB", "--shutdown-timeout", "1s"}, func(t *testing.T, n *node) {
-		stuck := n.subscribe("k")
+		stuck, web := n.subscribe("k"), n.subscribeWS("other", "")
 		n.pushLarge("k", 24, 512<<10)
 		silent, half := dial(t, n.public[0]), dial(t, n.admin[0])
 		half.send("POST /v1/push/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
@@ -91,7 +91,10 @@ func TestShutdownEndsInTime(t *testing.T) {
 		if err := n.stop(); err != nil {
 			t.Errorf("ended with %v, want 0\n%s", err, n.stderr)
 		}
-		t.Logf("ended after %v", time.Since(begin))
+		if took := time.Since(begin); took > patience/2 {
+			t.Errorf("ended after %v with shutdown_timeout = 1s", took)
+		}
+		web.expectClose(1001)
 		for _, p := range []*peer{stuck, silent, half} {
 			if _, err := io.Copy(io.Discard, p); err != nil && strings.Contains(err.Error(), "timeout") {
 				t.Errorf("a connection outlives the node: %v", err)
