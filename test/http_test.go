@@ -165,8 +165,16 @@ func TestV1PushMany(t *testing.T) {
 		{"key":"a","payload":5}
 	]}`)).Results
 	want := []struct{ key, code string }{
-		{"a", ""}, {"a", ""}, {"b", ""}, {"b", ""}, {"a", "too_large"}, {"a", "skipped"},
-		{"b", ""}, {"bad\x00key", "bad_key"}, {"c", ""}, {"a", "skipped"},
+		{"a", ""},
+		{"a", ""},
+		{"b", ""},
+		{"b", ""},
+		{"a", "too_large"},
+		{"a", "skipped"},
+		{"b", ""},
+		{"bad\x00key", "bad_key"},
+		{"c", ""},
+		{"a", "skipped"},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d results, want %d: %+v", len(got), len(want), got)
