@@ -156,7 +156,8 @@ func readReason(err error) Reason {
 // write takes nothing at once: a loop never waits for a net.Conn.
 func (n *netConn) write(*conn, []byte) (int, error) { return 0, nil }
 
-// flush has a writer write c.out, unless one does already.
+// flush has a writer write c.out, unless one does already. What it writes is bounded by what may
+// wait, and waits no more than what is in the system's buffer.
 func (n *netConn) flush(l *loop, c *conn) {
 	if n.writing {
 		return
@@ -166,6 +167,7 @@ func (n *netConn) flush(l *loop, c *conn) {
 	for i, ch := range c.out.chunks {
 		bufs[i] = ch.bytes
 	}
+	c.out.uncount()
 	l.g.wg.Go(func() {
 		k, err := bufs.WriteTo(n.nc)
 		l.do(func(l *loop) { l.wroteNet(n, int(k), err) })

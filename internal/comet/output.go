@@ -28,6 +28,14 @@ func (q *queue) put(b []byte, messages int) {
 	}
 }
 
+// uncount has what is in the queue not count as waiting: somebody is writing it.
+func (q *queue) uncount() {
+	for i := range q.chunks {
+		q.chunks[i].messages = 0
+	}
+	q.bytes, q.messages = 0, 0
+}
+
 // written takes the first n bytes out and tells whether anything is left.
 func (q *queue) written(n int) (left bool) {
 	whole := 0
@@ -97,10 +105,11 @@ func (l *loop) send(c *conn, b []byte, messages int) (held bool) {
 	return true
 }
 
-// overfull tells whether so much more would be too much.
+// overfull tells whether so much more would be too much. Where nothing waits there is room for
+// any one message.
 func (l *loop) overfull(c *conn, bytes, messages int) bool {
 	limits := l.g.limits.Load()
-	return messages > 0 &&
+	return messages > 0 && c.out.messages > 0 &&
 		(c.out.bytes+bytes > limits.MaxPendingBytes || c.out.messages+messages > limits.MaxPendingMessages)
 }
 

@@ -14,9 +14,8 @@ func TestAQueueCountsWhatWaits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue
 		var want []byte
-		var counts []bool      // of each byte of want
-		var ends map[int][]int // messages by how many bytes must have left for them to have
-		ends = make(map[int][]int)
+		var counts []bool           // of each byte of want
+		ends := make(map[int][]int) // messages by how many bytes must have left for them to have
 		put, gone := 0, 0
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
