@@ -31,10 +31,11 @@ func greet(w io.Writer, c config.Config, addrs node.Addrs) {
 // tells the port.
 func listens(w io.Writer, kind, purpose string, configured []config.Address, bound []net.Addr) {
 	for i, addr := range bound {
+		secured := ""
 		if i < len(configured) && configured[i].TLS() {
-			purpose += ", TLS"
+			secured = ", TLS"
 		}
-		fmt.Fprintf(w, "  %-7s %-22s %s\n", kind, addr, purpose)
+		fmt.Fprintf(w, "  %-7s %-22s %s%s\n", kind, addr, purpose, secured)
 	}
 }
 
@@ -42,10 +43,10 @@ func listens(w io.Writer, kind, purpose string, configured []config.Address, bou
 func commands(c config.Config, addrs node.Addrs) (lines []string) {
 	defaults := config.Default()
 	if at := first(addrs.Public); at != "" {
-		lines = append(lines, "gopush sub"+flagUnless(at, defaults.Public[0])+" hello")
+		lines = append(lines, "gopush sub"+addrFlag(at, "tls://", c.Public[0], defaults.Public[0])+" hello")
 	}
 	if at := first(addrs.Admin); at != "" {
-		lines = append(lines, "gopush push"+flagUnless(at, defaults.Admin[0])+" hello 'first message'")
+		lines = append(lines, "gopush push"+addrFlag(at, "https://", c.Admin[0], defaults.Admin[0])+" hello 'first message'")
 	}
 	if at := first(addrs.Ops); at != "" {
 		scheme := "http"
@@ -57,8 +58,13 @@ func commands(c config.Config, addrs node.Addrs) (lines []string) {
 	return lines
 }
 
-func flagUnless(at string, usual config.Address) string {
-	if at == usual.HostPort {
+// addrFlag names the listener that is bound to at, with scheme before it where it speaks TLS,
+// unless a client finds it by itself.
+func addrFlag(at, scheme string, configured, usual config.Address) string {
+	switch {
+	case configured.TLS():
+		return " --addr " + scheme + at
+	case at == usual.HostPort:
 		return ""
 	}
 	return " --addr " + at

@@ -52,6 +52,26 @@ func TestGreetingNamesWhatListensAndWhatToTry(t *testing.T) {
 	}
 }
 
+// TLS is told of the addresses that have it, and of no other.
+func TestGreetingNamesTheAddressesWithTLS(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.Public = []config.Address{{HostPort: "127.0.0.1:1", TLSCert: "c", TLSKey: "k"}, {HostPort: "127.0.0.1:2"}}
+	c.Admin = []config.Address{{HostPort: "127.0.0.1:3", TLSCert: "c", TLSKey: "k"}}
+	var out strings.Builder
+	greet(&out, c, node.Addrs{Public: bound("127.0.0.1:1", "127.0.0.1:2"), Admin: bound("127.0.0.1:3")})
+	for _, want := range []string{
+		"127.0.0.1:1            devices and browsers subscribe, TLS\n",
+		"127.0.0.1:2            devices and browsers subscribe\n",
+		"gopush sub --addr tls://127.0.0.1:1 hello\n",
+		"gopush push --addr https://127.0.0.1:3 hello ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("greeting has no %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func bound(addresses ...string) (all []net.Addr) {
 	for _, a := range addresses {
 		all = append(all, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(a)))
