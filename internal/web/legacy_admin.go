@@ -50,7 +50,7 @@ func (l *legacy) pushMany(w http.ResponseWriter, r *http.Request) (data, error) 
 		return nil, err
 	}
 	s := l.cfg.Settings()
-	body, err := readBody(w, r, "max_batch_bytes", s.batchBytes())
+	body, err := readBody(w, r, "the most of one call", s.batchBytes())
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (l *listener) level(http.ResponseWriter, *http.Request) (any, error) {
 
 // setLevel takes the level from the body, as text, until the process ends or is reloaded.
 func (l *listener) setLevel(w http.ResponseWriter, r *http.Request) (any, error) {
-	body, err := readBody(w, r, "64 bytes", maxLevelBody)
+	body, err := readBody(w, r, "the most of this path", maxLevelBody)
 	if err != nil {
 		return nil, err
 	}

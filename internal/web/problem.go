@@ -46,7 +46,7 @@ func errBody(format string, args ...any) *problem {
 }
 
 func errLarge(limit string, most int) *problem {
-	return &problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: fmt.Sprintf("the body is larger than %s, which is %d", limit, most)}
+	return &problem{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: fmt.Sprintf("the body is larger than %d bytes, %s", most, limit)}
 }
 
 // problemOf returns how err looks to the caller of a path.

@@ -78,7 +78,7 @@ func (l *listener) pushBatch(w http.ResponseWriter, r *http.Request) (any, error
 		return nil, err
 	}
 	s := l.cfg.Settings()
-	body, err := readBody(w, r, "max_batch_bytes", s.batchBytes())
+	body, err := readBody(w, r, "the most of one call", s.batchBytes())
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (b *batch) pushes(defaultExpire time.Duration) ([]message.Push, error) {
 			return nil, errBody("messages[%d]: %v", i, err)
 		}
 		if len(pushes)+len(keys) > MaxBatchItems {
-			return nil, errBody("more than %d messages times keys (max_batch_items); send several calls", MaxBatchItems)
+			return nil, errBody("more than %d messages times keys; send several calls", MaxBatchItems)
 		}
 		for _, key := range keys {
 			pushes = append(pushes, message.Push{Key: key, Payload: payload, Expire: item.expire(defaultExpire)})

@@ -61,7 +61,7 @@ func parseJSON(body []byte, v any) error {
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if shape := (*json.UnmarshalTypeError)(nil); errors.As(err, &shape) {
-		return errBody("%s cannot be a %s", cmp.Or(shape.Field, "the body"), shape.Value)
+		return errBody("%s cannot be %s", cmp.Or(shape.Field, "the body"), shape.Value)
 	}
 	if err != nil {
 		return errBody("the body is not the JSON of this path: %s", strings.TrimPrefix(err.Error(), "json: "))

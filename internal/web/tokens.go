@@ -80,7 +80,7 @@ func (l *listener) tokenBody(w http.ResponseWriter, r *http.Request, v any) (som
 	if err := plain(r); err != nil {
 		return false, err
 	}
-	body, err := readBody(w, r, "4 KiB", maxTokenBody)
+	body, err := readBody(w, r, "the most of this path", maxTokenBody)
 	if len(body) == 0 || err != nil {
 		return false, err
 	}

@@ -175,8 +175,8 @@ func TestV1Refusals(t *testing.T) {
 		{"batch, both key and keys", "POST /v1/push", `{"messages":[{"key":"k","keys":["l"],"payload":1}]}`, 400, "bad_body", []string{"messages[0]", "keys"}},
 		{"batch, expire negative", "POST /v1/push", `{"messages":[{"key":"k","payload":1,"expire":-1}]}`, 400, "bad_body", []string{"expire", "-1"}},
 		{"batch, expire a fraction", "POST /v1/push", `{"messages":[{"key":"k","payload":1,"expire":1.5}]}`, 400, "bad_body", []string{"expire", "1.5"}},
-		{"batch, too many keys", "POST /v1/push", `{"messages":[{"key":"k","payload":1},{"payload":1,"keys":["k"` + strings.Repeat(`,"k"`, web.MaxBatchItems-1) + `]}]}`, 400, "bad_body", []string{"max_batch_items", "1000"}},
-		{"batch past its limit", "POST /v1/push", strings.Repeat(" ", web.MaxBatchBytes+1), 413, "too_large", []string{"max_batch_bytes", "8388608"}},
+		{"batch, too many keys", "POST /v1/push", `{"messages":[{"key":"k","payload":1},{"payload":1,"keys":["k"` + strings.Repeat(`,"k"`, web.MaxBatchItems-1) + `]}]}`, 400, "bad_body", []string{"1000 messages times keys"}},
+		{"batch past its limit", "POST /v1/push", strings.Repeat(" ", web.MaxBatchBytes+1), 413, "too_large", []string{"8388608 bytes"}},
 
 		{"list, unknown parameter", "GET /v1/keys/k1/messages?m=0", "", 400, "bad_parameter", []string{`m`}},
 		{"list, bad after", "GET /v1/keys/k1/messages?after=x", "", 400, "bad_parameter", []string{"after", "MS-SEQ"}},
