@@ -47,7 +47,7 @@ func TestStartDoesNotDependOnWhatIsStored(t *testing.T) {
 	}
 	n, stopped := n.again()
 	t.Logf("ready after %v with nothing stored; with %d messages after %v, killed before, and %v, stopped before", empty, keys*each, crashed, stopped)
-	if most := 3*time.Second + 5*empty; max(crashed, stopped) > most {
+	if most := 10*time.Second + 5*empty; max(crashed, stopped) > most {
 		t.Errorf("a start takes %v after a crash and %v after a stop, want at most %v: an empty node takes %v", crashed, stopped, most, empty)
 	}
 	if a := do(t, "GET", n.opsURL("/readyz"), ""); a.status != http.StatusOK {
