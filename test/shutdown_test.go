@@ -15,7 +15,7 @@ import (
 // SIGTERM lets out what waits for a subscriber that is slow to read, then tells it to go.
 func TestShutdownLetsQueuesOut(t *testing.T) {
 	onEngines(t, []string{"--max-pending-bytes", "64MiB", "--shutdown-timeout", "20s"}, func(t *testing.T, n *node) {
-		const count, size = 24, 512 << 10 // more than the system takes for a peer that does not read
+		const count, size = 16, 512 << 10 // more than the system takes for a peer that does not read
 		p, web, quick := n.subscribe("k", "", "1"), n.subscribeWS("k", "&ver=1"), n.subscribeWS("other", "")
 		n.pushLarge("k", count, size)
 		ended := make(chan error, 1)
