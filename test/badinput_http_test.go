@@ -115,7 +115,7 @@ func TestBadRequests(t *testing.T) {
 	w.check(t)
 }
 
-// Heads that break HTTP are answered and closed, on a fresh connection and on one in use.
+// Heads that break HTTP are answered, counted and closed, on a fresh connection and on one in use.
 func TestBadHeads(t *testing.T) {
 	tests := []struct {
 		name, sent string
@@ -145,6 +145,10 @@ func TestBadHeads(t *testing.T) {
 				}
 			})
 		}
+		want := float64(2*len(tests) - 1) // a first head that is too long is a connection's too_long
+		eventually(t, "each bad head is counted", func() bool {
+			return n.count(`gopush_http_refused_total{reason="bad_head"}`) == want && n.closed("too_long") == 1
+		})
 		w.check(t)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"gopush/internal/wire/ws"
 )
@@ -18,6 +19,8 @@ type handed struct {
 	unread []byte // owned by the reader
 	g      *Gateway
 	once   sync.Once
+
+	written atomic.Int64 // bytes
 }
 
 func (c *handed) Read(p []byte) (int, error) {
@@ -30,6 +33,15 @@ func (c *handed) Read(p []byte) (int, error) {
 	}
 	return c.Conn.Read(p)
 }
+
+func (c *handed) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// Written returns how many bytes were written to the connection since net/http has it.
+func (c *handed) Written() int64 { return c.written.Load() }
 
 // Close closes the connection and gives its place free.
 func (c *handed) Close() error {

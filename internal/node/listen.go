@@ -55,18 +55,17 @@ func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Addres
 	}
 	*bound = append(*bound, ln.Addr())
 	shared.Subscribe = ln.Subscribe()
-	n.http = append(n.http, httpServer{
-		listener: ln, tls: cert,
-		Server: &http.Server{
-			Handler:           handler(kind, shared, web.Trust{Loopback: addr.Loopback()}),
-			ReadHeaderTimeout: httpHeadTimeout,
-			ReadTimeout:       httpReadTimeout,
-			WriteTimeout:      httpWriteTimeout,
-			IdleTimeout:       httpIdleTimeout,
-			MaxHeaderBytes:    int(n.cfg.Load().MaxHeadBytes),
-			ErrorLog:          slog.NewLogLogger(log(n.log, "http").Handler(), slog.LevelDebug),
-		},
-	})
+	server := &http.Server{
+		Handler:           handler(kind, shared, web.Trust{Loopback: addr.Loopback()}),
+		ReadHeaderTimeout: httpHeadTimeout,
+		ReadTimeout:       httpReadTimeout,
+		WriteTimeout:      httpWriteTimeout,
+		IdleTimeout:       httpIdleTimeout,
+		MaxHeaderBytes:    int(n.cfg.Load().MaxHeadBytes),
+		ErrorLog:          slog.NewLogLogger(log(n.log, "http").Handler(), slog.LevelDebug),
+	}
+	shared.Metrics.CountHeads(server)
+	n.http = append(n.http, httpServer{listener: ln, tls: cert, Server: server})
 	return nil
 }
 
