@@ -149,14 +149,15 @@ func (h *Hub) catchUp(ctx context.Context, w *work, from int64) error {
 	}
 }
 
-// catchUpLast takes over the key's last mid, which may be above all messages that are left.
+// catchUpLast takes over the key's last mid. It may be above all messages that are left, and below
+// what was found before: a message whose outcome was not told is lost in the end if the store fails.
 func (h *Hub) catchUpLast(ctx context.Context, w *work) error {
 	info, err := h.cfg.Store.Info(ctx, w.channel.key)
 	if err != nil {
 		return err
 	}
 	w.bucket.mu.Lock()
-	w.channel.stored = max(w.channel.stored, info.Last)
+	w.channel.stored = info.Last
 	w.bucket.mu.Unlock()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -452,4 +453,54 @@ func TestALivePushThatNobodyHearsAllocatesNoChannel(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { h.Publish(t.Context(), pushes) }); n > 3 {
 		t.Errorf("%v allocations, want at most 3: the receipts, the push under way, its call", n)
 	}
+}
+
+// A message whose outcome the store did not tell can be seen for a while and be lost when
+// the store has recovered. Its key goes on from what there is.
+func TestAStoreMayLoseWhatItDidNotAcknowledge(t *testing.T) {
+	t.Parallel()
+	s := &losing{failing: failing{Store: memory.New(memory.Config{})}}
+	s.append = s.Store.Append
+	h, sinks := open(t, s, 1, nil)
+	subscribe(t, h, sinks[0], "k", 1)
+	kept := publish(t, h, push("k", "kept", time.Minute))[0]
+	s.append = func(_ context.Context, e []channel.Entry) []error {
+		s.seen = []message.Message{e[0].Message}
+		s.append = func(_ context.Context, e []channel.Entry) []error {
+			s.seen = nil // what was seen is gone
+			s.append = s.Store.Append
+			return all(e, channel.ErrUnavailable)
+		}
+		return all(e, channel.ErrUnknown)
+	}
+	publish(t, h, push("k", "lost", time.Minute))
+	publish(t, h, push("k", "refused", time.Minute))
+	if r := publish(t, h, push("k", "next", time.Minute))[0]; r.Err != nil {
+		t.Fatalf("a push after the store has recovered: %v", r.Err)
+	}
+	got, err := s.Store.Range(t.Context(), "k", kept.Mid+1, math.MaxInt64, false, 0, 0)
+	if err != nil || len(got) != 1 || got[0].Prev != kept.Mid {
+		t.Errorf("stored after %d: %+v, %v; want one with that prev", kept.Mid, got, err)
+	}
+}
+
+// losing is a store that shows a message which it has not stored.
+type losing struct {
+	failing
+	seen []message.Message
+}
+
+func (l *losing) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+	if len(l.seen) > 0 && l.seen[0].Mid >= from {
+		return l.seen, nil
+	}
+	return l.Store.Range(ctx, key, from, to, reverse, limit, maxBytes)
+}
+
+func (l *losing) Info(ctx context.Context, key string) (channel.Info, error) {
+	info, err := l.Store.Info(ctx, key)
+	if len(l.seen) > 0 {
+		info.Last = l.seen[0].Mid
+	}
+	return info, err
 }
