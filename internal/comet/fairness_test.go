@@ -11,18 +11,16 @@ import (
 func TestASlowConnectionDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	const connections, messages = 100, 20
-	f := newFanout(t.Fatalf)
+	f := newFanout(t.Fatalf, "a", "b")
 	for range connections {
-		f.join("a")
+		f.join("a", -1)
 	}
 	slow := f.living()[connections/2]
 	f.engine.full[slow.fd] = true
 	fd, most := slow.fd, f.loop.g.limits.Load().MaxPendingMessages
 	for i := range messages {
-		f.keys.post("a")
-		f.loop.drain()
-		for f.loop.walk(slice) {
-		}
+		f.keys.post("a", false)
+		f.deliver()
 		for _, c := range f.living() {
 			if r := f.readers[c.fd]; c.fd != fd && r.seen != f.keys.keys["a"].last {
 				t.Fatalf("after message %d a connection had messages up to %d, want %d", i, r.seen, f.keys.keys["a"].last)
@@ -42,12 +40,12 @@ func TestASlowConnectionDelaysNoOther(t *testing.T) {
 func TestABroadcastGoesOutInSlices(t *testing.T) {
 	t.Parallel()
 	const connections = 5000
-	f := newFanout(t.Fatalf)
+	f := newFanout(t.Fatalf, "a", "b")
 	writes := 0
 	for range connections {
-		f.join("a")
+		f.join("a", -1)
 	}
-	f.join("b")
+	f.join("b", -1)
 	other := f.readers[f.fds]
 	took := f.engine.took
 	f.engine.took = func(fd int32, b []byte) {
@@ -55,12 +53,12 @@ func TestABroadcastGoesOutInSlices(t *testing.T) {
 		took(fd, b)
 	}
 
-	f.keys.post("a")
+	f.keys.post("a", false)
 	f.loop.Flush()
 	if writes > publisherWrites {
 		t.Errorf("a publisher did %d writes, want at most %d", writes, publisherWrites)
 	}
-	f.keys.post("b")
+	f.keys.post("b", false)
 	f.loop.drain()
 	for before := writes; f.loop.walk(slice); before = writes {
 		if n := writes - before; n > slice {

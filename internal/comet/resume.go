@@ -133,17 +133,13 @@ func (l *loop) appendMissed(out []byte, c *conn, m *message.Message) []byte {
 	return l.encoder.AppendFrame(out, c.variant, m)
 }
 
-// holdPosted holds what is on its way to c: it was posted before the page that has come was
-// read, so that it may belong before messages of the page.
+// holdPosted holds what is on its way to c's group: it was posted before the page that has come
+// was read, so that it may belong before messages of the page.
 func (l *loop) holdPosted(c *conn, r *resume) {
-	w := l.groups.at(c.ref).walk
-	if w == nil {
-		return
-	}
-	if int(c.pos) < w.left {
+	if w := l.groups.at(c.ref).walk; w != nil {
 		l.hold(r, w.now)
+		l.hold(r, w.later)
 	}
-	l.hold(r, w.later)
 }
 
 // hold keeps messages back until what is missed before them has been read. Those that are held
