@@ -9,7 +9,7 @@ import (
 	"gopush/internal/wire/ws"
 )
 
-// How long a peer may take to read our last bytes, and to close after them.
+// How long a peer may take to read some more of our last bytes, and to close after them.
 const (
 	flushTimeout  = 5 * time.Second
 	lingerTimeout = 2 * time.Second

@@ -120,6 +120,9 @@ func (l *loop) written(c *conn, n int, err error) {
 		return
 	}
 	if c.out.written(n) {
+		if c.state == flushing && n > 0 {
+			l.wheel.set(&l.conns, c, l.in(flushTimeout)) // its peer is slow, and reads
+		}
 		return
 	}
 	c.out = nil
