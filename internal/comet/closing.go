@@ -108,9 +108,12 @@ func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64) (n int) {
 	return n
 }
 
-// drainAll tells every connection to go, and left when all have.
+// drainAll delivers what was posted, then tells every connection to go, and left when all have.
 func (l *loop) drainAll(left chan<- struct{}) {
 	l.leaving = left
+	for l.walk(slice) {
+		continue
+	}
 	l.each(func(c *conn) { l.closePolitely(c, Shutdown) })
 	l.tellLeft()
 }
