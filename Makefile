@@ -36,7 +36,7 @@ lint: ## Format, vet for three systems, staticcheck, build
 	$(GO) build ./...
 
 race: ## Run all tests with the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -count=1 ./... # not cached: tests of the built binary do not name its sources
 
 fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for some)
 	@set -e; for pkg in $$($(GO) list $(PKG)); do \
