@@ -150,6 +150,9 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Skip("no Node here: ", err)
 	}
+	if err := exec.CommandContext(t.Context(), program, "--experimental-websocket", "--eval", "0").Run(); err != nil {
+		t.Skip("this Node is older than its WebSocket: ", err)
+	}
 	n := serve(t)
 	cmd := exec.CommandContext(t.Context(), program, "--experimental-websocket", "testdata/subscriber.mjs",
 		"ws://"+n.public[0]+"/sub?key=k&heartbeat=30&ver=1&mid=0")
