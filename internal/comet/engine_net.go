@@ -13,8 +13,10 @@ import (
 // connection and hands what it read to the loop, one piece at a time; another writes while
 // there is something to write. Both end when the connection is closed.
 
-// netReadBuffer is what the reader of one connection reads at a time.
-const netReadBuffer = 4 << 10
+const (
+	netReadBuffer = 4 << 10   // what the reader of one connection reads at a time
+	netWrite      = 256 << 10 // what its writer writes at a time: how far it got is known in between
+)
 
 // acceptRetry is how long to wait after an accept that failed: no busy loop, and no listener
 // that ends.
@@ -156,18 +158,14 @@ func readReason(err error) Reason {
 // write takes nothing at once: a loop never waits for a net.Conn.
 func (n *netConn) write(*conn, []byte) (int, error) { return 0, nil }
 
-// flush has a writer write c.out, unless one does already. What it writes is bounded by what may
-// wait, and waits no more than what is in the system's buffer.
+// flush has a writer write some of c.out, unless one writes already. What it has waits no more
+// than what is in the system's buffer.
 func (n *netConn) flush(l *loop, c *conn) {
 	if n.writing {
 		return
 	}
 	n.writing = true
-	bufs := make(net.Buffers, len(c.out.chunks))
-	for i, ch := range c.out.chunks {
-		bufs[i] = ch.bytes
-	}
-	c.out.uncount()
+	bufs := c.out.lend(netWrite)
 	l.g.wg.Go(func() {
 		k, err := bufs.WriteTo(n.nc)
 		l.do(func(l *loop) { l.wroteNet(n, int(k), err) })

@@ -28,12 +28,21 @@ func (q *queue) put(b []byte, messages int) {
 	}
 }
 
-// uncount has what is in the queue not count as waiting: somebody is writing it.
-func (q *queue) uncount() {
-	for i := range q.chunks {
-		q.chunks[i].messages = 0
+// lend returns the first bytes, at most so many, for somebody to write. The chunks that they are of
+// do not count as waiting any more.
+func (q *queue) lend(most int) (bufs net.Buffers) {
+	for i := 0; i < len(q.chunks) && most > 0; i++ {
+		c := &q.chunks[i]
+		if c.messages > 0 {
+			q.bytes -= len(c.bytes)
+			q.messages -= c.messages
+			c.messages = 0
+		}
+		n := min(most, len(c.bytes))
+		bufs = append(bufs, c.bytes[:n])
+		most -= n
 	}
-	q.bytes, q.messages = 0, 0
+	return bufs
 }
 
 // written takes the first n bytes out and tells whether anything is left.

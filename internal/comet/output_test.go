@@ -2,65 +2,69 @@ package comet
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
 // Against a model: what is written leaves in order, and what waits is counted, except for what
-// has no messages in it.
+// has no messages in it or is being written.
 func TestAQueueCountsWhatWaits(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue
-		var want []byte
-		var counts []bool           // of each byte of want
-		ends := make(map[int][]int) // messages by how many bytes must have left for them to have
-		put, gone := 0, 0
+		var want []chunk
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				b := rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(t, "bytes")
 				messages := rapid.IntRange(0, 3).Draw(t, "messages")
 				q.put(b, messages)
-				want = append(want, b...)
-				for range b {
-					counts = append(counts, messages > 0)
+				want = append(want, chunk{b, messages})
+			},
+			"lend": func(t *rapid.T) {
+				most := rapid.IntRange(0, 30).Draw(t, "most")
+				got, waits := slices.Concat(q.lend(most)...), allBytes(want)
+				if !bytes.Equal(got, waits[:min(most, len(waits))]) {
+					t.Fatalf("lend(%d) of %q = %q", most, waits, got)
 				}
-				put += len(b)
-				ends[put] = append(ends[put], messages)
+				for i := 0; i < len(want) && most > 0; i++ {
+					want[i].messages = 0
+					most -= len(want[i].bytes)
+				}
 			},
 			"written": func(t *rapid.T) {
-				n := rapid.IntRange(0, len(want)).Draw(t, "n")
-				if len(want) == 0 {
-					t.Skip("nothing waits")
+				all := allBytes(want)
+				n := rapid.IntRange(0, len(all)).Draw(t, "n")
+				if left := q.written(n); left != (n < len(all)) {
+					t.Fatalf("written(%d) of %d bytes: left = %v", n, len(all), left)
 				}
-				if left := q.written(n); left != (n < len(want)) {
-					t.Fatalf("written(%d) of %d bytes: left = %v", n, len(want), left)
+				for ; len(want) > 0 && n >= len(want[0].bytes); want = want[1:] {
+					n -= len(want[0].bytes)
 				}
-				want, counts = want[n:], counts[n:]
-				gone += n
+				if n > 0 {
+					want[0].bytes = want[0].bytes[n:]
+				}
 			},
 			"": func(t *rapid.T) {
-				var got []byte
-				for _, c := range q.chunks {
-					got = append(got, c.bytes...)
-				}
 				size, messages := 0, 0
-				for _, c := range counts {
-					if c {
-						size++
+				for _, c := range want {
+					if messages += c.messages; c.messages > 0 {
+						size += len(c.bytes)
 					}
 				}
-				for end, m := range ends {
-					if end > gone {
-						messages += m[0]
-					}
-				}
-				if !bytes.Equal(got, want) || q.bytes != size || q.messages != messages {
+				if got := allBytes(q.chunks); !bytes.Equal(got, allBytes(want)) || q.bytes != size || q.messages != messages {
 					t.Fatalf("%q waits, %d bytes and %d messages count; want %q, %d and %d",
-						got, q.bytes, q.messages, want, size, messages)
+						got, q.bytes, q.messages, allBytes(want), size, messages)
 				}
 			},
 		})
 	})
+}
+
+func allBytes(chunks []chunk) (all []byte) {
+	for _, c := range chunks {
+		all = append(all, c.bytes...)
+	}
+	return all
 }
