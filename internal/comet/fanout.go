@@ -202,7 +202,7 @@ func (f *frames) reset() {
 // endWalk keeps the walk for another group, and gives the group back if nobody is left in it.
 func (l *loop) endWalk(ref uint32, g *group) {
 	g.walk.finish(&l.inbox)
-	if len(l.spareWalks) < maxSpareWalks {
+	if len(l.spareWalks) < maxSpareWalks && cap(g.walk.later) <= maxSpareItems {
 		l.spareWalks = append(l.spareWalks, g.walk)
 	}
 	g.walk = nil
