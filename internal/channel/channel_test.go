@@ -364,6 +364,29 @@ func TestMidsGrowOverRestartsAndClockSteps(t *testing.T) {
 	}
 }
 
+// However long nothing was pushed, a mid is not before the moment of its push.
+func TestMidsKeepUpWithTheClock(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	now := time.Now()
+	h, _ := open(t, memory.New(memory.Config{}), 1, func(c *channel.Config) {
+		c.Now = func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		}
+	})
+	for i, expire := range []time.Duration{0, time.Minute, 0, time.Minute} {
+		mu.Lock()
+		now = now.Add(time.Hour)
+		mu.Unlock()
+		r := publish(t, h, push(fmt.Sprint(i), "x", expire))[0]
+		if r.Err != nil || r.Mid < message.MidAt(now) {
+			t.Errorf("expire %v: receipt %+v at %d", expire, r, message.MidAt(now))
+		}
+	}
+}
+
 func TestMidsStayBelowTheLimitWhileItCannotBeRenewed(t *testing.T) {
 	t.Parallel()
 	s := &noLimits{Store: memory.New(memory.Config{})}

@@ -30,6 +30,7 @@ type clock struct {
 	floor int64         // no mid is minted at or below; set at start, never changed
 	mu    sync.Mutex    // one renewal at a time; held over it
 	limit atomic.Int64  // no mid is minted above
+	stuck atomic.Bool   // the last renewal failed
 	renew chan struct{} // room for one: the limit should move
 	log   *slog.Logger
 }
@@ -53,10 +54,16 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 // reach returns once mids up to mid may be given, or why they may not. The owner of a key needs
 // it after another node, whose limit was higher.
 func (k *clock) reach(ctx context.Context, mid int64) error {
-	if mid <= k.limit.Load() {
+	if mid <= k.limit.Load() && !k.late() {
 		return nil
 	}
 	return k.advance(ctx, mid)
+}
+
+// late tells that mids would fall behind the clock, and that moving the limit may help: nothing
+// was pushed for a while. Whoever may block calls reach first.
+func (k *clock) late() bool {
+	return !k.stuck.Load() && message.MidAt(k.now()) > k.limit.Load()-midsOf(limitReserve)
 }
 
 // advance makes a new limit durable, some time above the clock and above mid, then allows
@@ -69,7 +76,9 @@ func (k *clock) advance(ctx context.Context, mid int64) error {
 		return nil // somebody else did it meanwhile
 	}
 	limit := least + midsOf(limitAhead)
-	if err := k.store.SetMidLimit(ctx, k.node, limit); err != nil {
+	err := k.store.SetMidLimit(ctx, k.node, limit)
+	k.stuck.Store(err != nil)
+	if err != nil {
 		return err
 	}
 	k.limit.Store(limit)
@@ -80,8 +89,8 @@ func (k *clock) advance(ctx context.Context, mid int64) error {
 func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))) }
 
 // time is the clock as mids tell it: below the limit by a reserve that the keys that are ahead
-// of it can use. When the clock is past the limit (the renewal is late, the store fails, the
-// clock leapt) mids fall behind it instead of passing the limit: they are an order, not a time.
+// of it can use. When the limit cannot be moved because the store fails, mids fall behind the
+// clock instead of passing the limit: they are an order before they are a time.
 func (k *clock) time() int64 {
 	return max(k.floor, min(message.MidAt(k.now()), k.limit.Load()-midsOf(limitReserve)))
 }

@@ -71,20 +71,17 @@ func (h *Hub) start(p *pending) (touched sinkSet) {
 	if p.skipped() {
 		return 0
 	}
-	if p.push.Expire > 0 {
-		c := b.open(hash, p.push.Key)
-		h.enqueue(c, p)
-		b.forget(hash, c)
-		return 0
-	}
 	c := b.find(hash, p.push.Key)
+	atOnce := p.push.Expire == 0 && !h.clock.late()
 	switch {
-	case c == nil:
+	case atOnce && c == nil:
 		p.done(h.mintUnseen(b), false, 0)
-	case c.idle() && c.state&(loaded|doubtful) == loaded && h.mint(b, c, p):
+	case atOnce && c.idle() && c.state&(loaded|doubtful) == loaded && h.mint(b, c, p):
 		touched = h.releaseLive(c, p)
 	default:
+		c = b.open(hash, p.push.Key)
 		h.enqueue(c, p)
+		b.forget(hash, c) // if the node is stopping
 	}
 	return touched
 }
