@@ -3,8 +3,14 @@ package comet
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	cryptorand "crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,36 +24,44 @@ import (
 	"gopush/internal/message"
 )
 
+// visitor is the peer's end of a connection, with the socket under TLS.
+type visitor struct {
+	net.Conn
+	socket *net.TCPConn
+}
+
 // visits are what peers do to a node, good and bad, each over a connection of its own.
-func visits() map[string]func(c *net.TCPConn, key string) {
-	return map[string]func(c *net.TCPConn, key string){
-		"goes away":      func(c *net.TCPConn, key string) {},
-		"talks nonsense": func(c *net.TCPConn, key string) { fmt.Fprint(c, "\x00\xff*3\r\n"); wait(c) },
-		"begins and leaves": func(c *net.TCPConn, key string) {
+func visits() map[string]func(c visitor, key string) {
+	return map[string]func(c visitor, key string){
+		"goes away":                  func(c visitor, key string) {},
+		"talks nonsense on the wire": func(c visitor, key string) { fmt.Fprint(c.socket, "*3\r\n\x00"); wait(c) },
+		"says nothing to TLS":        func(c visitor, key string) { c.socket.CloseWrite(); wait(c) },
+		"talks nonsense":             func(c visitor, key string) { fmt.Fprint(c, "\x00\xff*3\r\n"); wait(c) },
+		"begins and leaves": func(c visitor, key string) {
 			fmt.Fprint(c, "*3\r\n$3\r\nsub\r\n$9\r\nk")
 		},
-		"subscribes and resets": func(c *net.TCPConn, key string) {
+		"subscribes and resets": func(c visitor, key string) {
 			subscribe(c, key, "")
-			c.SetLinger(0)
+			c.socket.SetLinger(0)
 		},
-		"resumes and never reads": func(c *net.TCPConn, key string) { subscribe(c, key, "0") },
-		"half-closes": func(c *net.TCPConn, key string) {
+		"resumes and never reads": func(c visitor, key string) { subscribe(c, key, "0") },
+		"half-closes": func(c visitor, key string) {
 			subscribe(c, key, "0")
-			c.CloseWrite()
+			c.Conn.(interface{ CloseWrite() error }).CloseWrite()
 			io.Copy(io.Discard, c)
 		},
-		"sends a wrong heartbeat": func(c *net.TCPConn, key string) {
+		"sends a wrong heartbeat": func(c visitor, key string) {
 			subscribe(c, key, "")
 			fmt.Fprint(c, "hhx")
 			io.Copy(io.Discard, c)
 		},
-		"asks over HTTP": func(c *net.TCPConn, key string) { get(c, "/") },
-		"upgrades": func(c *net.TCPConn, key string) {
+		"asks over HTTP": func(c visitor, key string) { get(c, "/") },
+		"upgrades": func(c visitor, key string) {
 			upgrade(c, key)
 			c.Write([]byte{0x81, 0x81, 0, 0, 0, 0, 'h'})
 			wait(c)
 		},
-		"upgrades a kept-alive connection": func(c *net.TCPConn, key string) {
+		"upgrades a kept-alive connection": func(c visitor, key string) {
 			get(c, "/")
 			upgrade(c, key)
 			c.Write([]byte{0x88, 0x80, 0, 0, 0, 0})
@@ -81,10 +95,10 @@ func wait(c net.Conn) { c.Read(make([]byte, 512)) }
 // Whatever peers do, when they have gone nothing is left of them: no place in a loop, no goroutine,
 // no descriptor.
 func TestNothingIsLeftOfConnections(t *testing.T) {
-	for name, engine := range map[string]Engine{"epoll": EngineAuto, "net": EngineNet} {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range engineRows(t) {
+		t.Run(tt.name, func(t *testing.T) {
 			goroutines, files := runtime.NumGoroutine(), openFiles(t)
-			visitAll(t, engine)
+			visitAll(t, tt.engine, tt.tls)
 			eventually(t, "goroutines", func() (int, bool) { n := runtime.NumGoroutine(); return n, n <= goroutines })
 			eventually(t, "open files", func() (int, bool) { n := openFiles(t); return n, n <= files })
 		})
@@ -92,8 +106,14 @@ func TestNothingIsLeftOfConnections(t *testing.T) {
 }
 
 // visitAll runs a gateway until all visits have been made, many at once, while messages are pushed.
-func visitAll(t *testing.T, engine Engine) {
+func visitAll(t *testing.T, engine Engine, secure *tls.Config) {
 	g, hub, ln := newTestGateway(t, engine)
+	if secure != nil {
+		var err error
+		if ln, err = g.Listen(t.Context(), Public, "127.0.0.1:0", secure); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.Handle("/sub", ln.Subscribe())
@@ -113,9 +133,13 @@ func visitAll(t *testing.T, engine Engine) {
 						t.Errorf("%s: %v", name, err)
 						return
 					}
-					c.SetDeadline(time.Now().Add(10 * time.Second))
-					visit(c.(*net.TCPConn), fmt.Sprint("k", rand.IntN(3)))
-					c.Close()
+					v := visitor{c, c.(*net.TCPConn)}
+					if secure != nil {
+						v.Conn = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+					}
+					v.SetDeadline(time.Now().Add(10 * time.Second))
+					visit(v, fmt.Sprint("k", rand.IntN(3)))
+					v.Close()
 				}
 			}
 		})
@@ -163,6 +187,33 @@ func checkEmpty(t *testing.T, l *loop) {
 	if l.wheel.slots != [wheelSlots]uint32{} {
 		t.Error("somebody is left in the wheel")
 	}
+}
+
+type engineRow struct {
+	name   string
+	engine Engine
+	tls    *tls.Config // nil: none
+}
+
+// engineRows are the ways in which a gateway moves bytes.
+func engineRows(t *testing.T) []engineRow {
+	t.Helper()
+	return []engineRow{{"epoll", EngineAuto, nil}, {"net", EngineNet, nil}, {"tls", EngineAuto, testTLS(t)}}
+}
+
+// testTLS returns how TLS is spoken with a certificate that nobody trusts.
+func testTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(cryptorand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}}
 }
 
 func openFiles(t *testing.T) int {

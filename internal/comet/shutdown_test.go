@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"testing"
@@ -76,6 +77,57 @@ func TestAConnectionThatComesAfterTheEndIsClosed(t *testing.T) {
 				t.Errorf("%d connections are open, want 0", n)
 			}
 		})
+	}
+}
+
+// A gateway ends, and everything that it started, while connections come and subscribe.
+func TestRunEndsWhileConnectionsCome(t *testing.T) {
+	t.Parallel()
+	for _, tt := range engineRows(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for range 5 {
+				g, _, ln := newTestGateway(t, tt.engine)
+				if tt.tls != nil {
+					var err error
+					if ln, err = g.Listen(t.Context(), Public, "127.0.0.1:0", tt.tls); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				var running, coming sync.WaitGroup
+				running.Go(func() { g.Run(ctx) })
+				for range 4 {
+					coming.Go(func() { comeUntil(ctx, ln.Addr().String(), tt.tls != nil) })
+				}
+				eventually(t, "connections that have not come", func() (int, bool) {
+					n := 20 - int(g.Stats.Accepted.Load())
+					return n, n <= 0
+				})
+				cancel()
+				running.Wait()
+				coming.Wait()
+				if n := g.Connections(); n != 0 {
+					t.Errorf("%d connections are open after Run, want 0", n)
+				}
+			}
+		})
+	}
+}
+
+// comeUntil makes connections that subscribe, and leaves them open, until ctx ends.
+func comeUntil(ctx context.Context, addr string, secure bool) {
+	for ctx.Err() == nil {
+		c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		if secure {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		}
+		subscribe(c, "k", "")
 	}
 }
 
