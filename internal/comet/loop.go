@@ -79,7 +79,6 @@ func newLoop(g *Gateway) (*loop, error) {
 	l := &loop{g: g, start: time.Now(), buf: make([]byte, readBuffer)}
 	l.inbox.init()
 	l.fresh = l.groups.take()
-	l.parser.MaxMessage = g.limits.Load().MaxCommandBytes[Public]
 	var err error
 	l.poll, err = newPoller()
 	return l, err

@@ -236,6 +236,7 @@ func (l *loop) frame(c *conn, b []byte) int {
 	if c.aux != nil {
 		part = c.aux.part
 	}
+	l.parser.MaxMessage = l.g.limits.Load().MaxCommandBytes[Public]
 	msg, n, part, err := l.parser.Next(b, part, c.flags&deflates != 0)
 	if err != nil {
 		l.frameError(c, err)
