@@ -153,8 +153,8 @@ func TestSecondNode(t *testing.T) {
 		{"the same public address", n.public[0], []string{"--public", n.public[0], "--store", "memory"}},
 		{"the same admin address", n.admin[0], []string{"--admin", n.admin[0], "--store", "memory"}},
 		{"a public address as ops", n.public[0], []string{"--ops", n.public[0], "--store", "memory"}},
-		{"the same data", "is another process using it? stop that, or use another directory", []string{"--data", n.dir + "/data"}},
-		{"the same data by another name", "is another process using it? stop that, or use another directory", []string{"--data", n.dir + "/./data/../data"}},
+		{"the same data", "no other process may use it: stop that one, or use another directory", []string{"--data", n.dir + "/data"}},
+		{"the same data by another name", "no other process may use it: stop that one, or use another directory", []string{"--data", n.dir + "/./data/../data"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			args := append([]string{"serve"}, tt.args...)

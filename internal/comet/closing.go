@@ -60,7 +60,7 @@ func closeCode(why Reason) int {
 	switch why {
 	case Shutdown:
 		return ws.CloseGoingAway
-	case ResumeFailed, AuthFailed, Slow:
+	case ResumeFailed, AuthFailed: // a slow one gets none: its queue is full
 		return ws.CloseTryLater
 	case TooLong:
 		return ws.CloseTooBig

@@ -101,7 +101,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	lock, err := pebbledb.LockDirectory(cfg.Dir, cfg.FS)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w; is another process using it? stop that, or use another directory", cfg.Dir, err)
+		return nil, fmt.Errorf("lock %s: %w; it must be writable, and no other process may use it: stop that one, or use another directory", cfg.Dir, err)
 	}
 	in, err := openInstance(&cfg, lock)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestOpenRefuses(t *testing.T) {
 		prepare func(t *testing.T, dir string)
 		want    string
 	}{
-		{"a directory in use", func(t *testing.T, dir string) { mustOpen(t, pebble.Config{Dir: dir}) }, "is another process using it? stop that, or use another directory"},
+		{"a directory in use", func(t *testing.T, dir string) { mustOpen(t, pebble.Config{Dir: dir}) }, "no other process may use it: stop that one, or use another directory"},
 		{"another format", func(t *testing.T, dir string) { write(t, dir, "f", binary.AppendVarint(nil, 7)) }, "has format 7, this gopush knows format 1: use the gopush that wrote it, or another directory"},
 		{"another program's database", func(t *testing.T, dir string) { write(t, dir, "a", nil) }, "not gopush's: use another directory"},
 		{"a file", func(t *testing.T, dir string) {
