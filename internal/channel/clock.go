@@ -121,16 +121,10 @@ func (k *clock) run(ctx context.Context) {
 		}
 		if err := k.advance(ctx, 0); err != nil && ctx.Err() == nil {
 			k.log.Warn("mid limit not renewed: message ids fall behind the clock until the store works", "err", err)
-			sleep(ctx, limitRetry)
+			select {
+			case <-ctx.Done():
+			case <-time.After(limitRetry):
+			}
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }

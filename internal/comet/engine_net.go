@@ -52,7 +52,10 @@ func (g *Gateway) acceptNet(ctx context.Context, ln *Listener, socket net.Listen
 			return
 		case err != nil:
 			g.acceptFailed(err)
-			sleep(ctx, acceptRetry)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptRetry):
+			}
 		case !g.admit(ln.kind):
 			nc.Close()
 		case tlsConfig != nil:
@@ -60,15 +63,6 @@ func (g *Gateway) acceptNet(ctx context.Context, ln *Listener, socket net.Listen
 		default:
 			g.adoptNew(ln, nc)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 
