@@ -26,19 +26,19 @@ const (
 // listen binds all addresses, so that a port that is taken stops the start.
 func (n *Node) listen(ctx context.Context, cfg *config.Config) error {
 	shared := n.webConfig()
-	for _, addr := range cfg.Public {
-		if err := n.listenOn(ctx, comet.Public, addr, &n.addrs.Public, shared); err != nil {
-			return err
-		}
-	}
-	for _, addr := range cfg.Admin {
-		if err := n.listenOn(ctx, comet.Admin, addr, &n.addrs.Admin, shared); err != nil {
-			return err
-		}
-	}
-	for _, addr := range cfg.Ops {
-		if err := n.listenOn(ctx, comet.Ops, addr, &n.addrs.Ops, shared); err != nil {
-			return err
+	for _, part := range []struct {
+		kind  comet.Kind
+		addrs []config.Address
+		bound *[]net.Addr
+	}{
+		{comet.Public, cfg.Public, &n.addrs.Public},
+		{comet.Admin, cfg.Admin, &n.addrs.Admin},
+		{comet.Ops, cfg.Ops, &n.addrs.Ops},
+	} {
+		for _, addr := range part.addrs {
+			if err := n.listenOn(ctx, part.kind, addr, part.bound, shared); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

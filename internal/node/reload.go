@@ -2,7 +2,7 @@ package node
 
 import (
 	"crypto/tls"
-	"fmt"
+	"slices"
 	"time"
 
 	"gopush/internal/auth"
@@ -14,7 +14,7 @@ import (
 // Reload takes over what can be changed while the node runs: log level, limits, API keys and
 // certificates. With an error nothing has changed. cfg differs from the node's only in that.
 func (n *Node) Reload(cfg config.Config) error {
-	pairs, err := n.readCertificates(&cfg)
+	pairs, err := readCertificates(&cfg)
 	if err != nil {
 		return err
 	}
@@ -33,20 +33,13 @@ func (n *Node) Reload(cfg config.Config) error {
 }
 
 // readCertificates reads the certificates of all addresses again, in the order of n.http.
-func (n *Node) readCertificates(cfg *config.Config) ([]*tls.Certificate, error) {
-	pairs := make([]*tls.Certificate, 0, len(n.http))
-	for _, list := range [][]config.Address{cfg.Public, cfg.Admin, cfg.Ops} {
-		for _, addr := range list {
-			if !addr.TLS() {
-				pairs = append(pairs, nil)
-				continue
-			}
-			pair, err := tls.LoadX509KeyPair(addr.TLSCert, addr.TLSKey)
-			if err != nil {
-				return nil, fmt.Errorf("certificate of %s: %w", addr.HostPort, err)
-			}
-			pairs = append(pairs, &pair)
+func readCertificates(cfg *config.Config) (pairs []*tls.Certificate, err error) {
+	for _, addr := range slices.Concat(cfg.Public, cfg.Admin, cfg.Ops) {
+		pair, err := readCertificate(addr)
+		if err != nil {
+			return nil, err
 		}
+		pairs = append(pairs, pair)
 	}
 	return pairs, nil
 }

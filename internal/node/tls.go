@@ -10,25 +10,25 @@ import (
 
 // certificate is the certificate of one address, which Reload may swap.
 type certificate struct {
-	addr    config.Address
 	current atomic.Pointer[tls.Certificate]
 }
 
 // loadCertificate reads the files that addr names; nil if it names none.
 func loadCertificate(addr config.Address) (*certificate, error) {
-	if !addr.TLS() {
-		return nil, nil
-	}
-	c := &certificate{addr: addr}
-	pair, err := c.read(addr)
-	if err != nil {
+	pair, err := readCertificate(addr)
+	if pair == nil {
 		return nil, err
 	}
+	c := new(certificate)
 	c.current.Store(pair)
 	return c, nil
 }
 
-func (c *certificate) read(addr config.Address) (*tls.Certificate, error) {
+// readCertificate reads the files that addr names; nil if it names none.
+func readCertificate(addr config.Address) (*tls.Certificate, error) {
+	if !addr.TLS() {
+		return nil, nil
+	}
 	pair, err := tls.LoadX509KeyPair(addr.TLSCert, addr.TLSKey)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of %s: %w", addr.HostPort, err)
