@@ -57,17 +57,21 @@ func TestMalformedRESP(t *testing.T) {
 	onEngines(t, []string{"--first-packet-timeout", "1h"}, func(t *testing.T, n *node) {
 		w := newWitness(n)
 		for _, tt := range malformedRESP {
-			t.Run(tt.name, func(t *testing.T) {
-				before := n.in(t).closed("bad_command")
-				p := dial(t, n.public[0])
-				p.send(tt.sent)
-				p.expectEnd("-p\r\n")
-				p.Close()
-				n.in(t).expectClosed("bad_command", before+1)
-			})
+			t.Run(tt.name, func(t *testing.T) { n.in(t).refusesCommand(tt.sent) })
 		}
 		w.check(t)
 	})
+}
+
+// refusesCommand sends what is to be answered by -p, the close, and a count.
+func (n *node) refusesCommand(sent string) {
+	n.t.Helper()
+	before := n.closed("bad_command")
+	p := dial(n.t, n.public[0])
+	p.send(sent)
+	p.expectEnd("-p\r\n")
+	p.Close()
+	n.expectClosed("bad_command", before+1)
 }
 
 // A mistake is found in whatever pieces it comes.

@@ -79,14 +79,7 @@ func TestLegacyRefusals(t *testing.T) {
 	onEngines(t, nil, func(t *testing.T, n *node) {
 		w := newWitness(n)
 		for _, tt := range refusedRESP {
-			t.Run(tt.name, func(t *testing.T) {
-				before := n.in(t).closed("bad_command")
-				p := dial(t, n.public[0])
-				p.send(tt.sent)
-				p.expectEnd("-p\r\n")
-				p.Close()
-				n.in(t).expectClosed("bad_command", before+1)
-			})
+			t.Run(tt.name, func(t *testing.T) { n.in(t).refusesCommand(tt.sent) })
 		}
 		w.check(t)
 	})
