@@ -98,8 +98,8 @@ func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64) (n int) {
 	if g.channel != ch {
 		return 0
 	}
-	for i := g.size() - 1; i >= 0; i-- {
-		c := l.conns.at(g.at(i))
+	for i := g.next(1); i != 0; i = g.next(i + 1) {
+		c := l.conns.at(i)
 		if len(tags) == 0 || slices.Contains(tags, c.tag) {
 			l.closePolitely(c, Kicked)
 			n++

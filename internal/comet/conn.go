@@ -24,7 +24,6 @@ type conn struct {
 
 	heartbeat uint32           // seconds that it may be silent once subscribed
 	ref       uint32           // of its group
-	pos       uint32           // its place in the group
 	channel   *channel.Channel // what it subscribes to; nil: nothing
 	seen      int64            // messages up to this mid have been queued for it, or are not for it
 	tag       uint64           // of the token it came with; 0: none

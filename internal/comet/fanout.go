@@ -1,8 +1,6 @@
 package comet
 
 import (
-	"slices"
-
 	"gopush/internal/channel"
 	"gopush/internal/message"
 	"gopush/internal/wire"
@@ -11,21 +9,20 @@ import (
 // group has the connections of a loop that subscribe to one channel.
 type group struct {
 	channel *channel.Channel // nil: the group is not in use
-	one     uint32           // the only connection, when many is nil
-	many    *[]uint32        // all connections, in the order they came but for gaps closed from the end
+	one     uint32           // the only connection, when many is nil; 0: none
+	many    *members         // all connections, when there are several
 	walk    *walk            // messages on their way to them; nil: none
 }
 
-// walk delivers messages to a group, from the last connection to the first, in slices. What
+// walk delivers messages to a group, in the order of its connections in memory, in slices. What
 // is posted meanwhile waits and goes out joined, one write for each connection.
 //
-// A connection that leaves is replaced by the last one, which the walk may so meet again: its
-// seen mid keeps it from getting anything twice. One that joins comes after the place where the
-// walk is, and needs nothing of it: its barrier is above.
+// A connection that joins meanwhile needs nothing of what is being delivered, whether the walk has
+// passed its place or not: its barrier is above.
 type walk struct {
 	now    []*message.Message // being delivered
 	later  []*message.Message // to be delivered next
-	left   int                // connections below this place still wait for now
+	at     uint32             // connections from this place on still wait for now; 0: none do
 	frames [wire.NumVariants]frames
 }
 
@@ -45,50 +42,42 @@ const (
 	joinMessages = 256
 )
 
-func (g *group) size() int {
+func (g *group) empty() bool { return g.one == 0 && g.many == nil }
+
+// next returns the first connection that is not below from; 0: there is none.
+func (g *group) next(from uint32) uint32 {
 	switch {
 	case g.many != nil:
-		return len(*g.many)
-	case g.one != 0:
-		return 1
+		return g.many.next(from)
+	case g.one >= from:
+		return g.one
 	}
 	return 0
 }
 
-func (g *group) at(i int) uint32 {
-	if g.many != nil {
-		return (*g.many)[i]
-	}
-	return g.one
-}
-
-// join adds c to the group.
-func (g *group) join(c *conn) {
-	c.pos = uint32(g.size())
+// join adds a connection to the group.
+func (g *group) join(index uint32) {
 	switch {
 	case g.many != nil:
-		*g.many = append(*g.many, c.index)
+		g.many.add(index)
 	case g.one != 0:
-		g.many = &[]uint32{g.one, c.index}
+		g.many = new(members)
+		g.many.add(g.one)
+		g.many.add(index)
+		g.one = 0
 	default:
-		g.one = c.index
+		g.one = index
 	}
 }
 
-// leave takes c out; the last connection takes its place.
-func (g *group) leave(conns *slab[conn], c *conn) {
+// leave takes a connection out.
+func (g *group) leave(index uint32) {
 	if g.many == nil {
 		g.one = 0
 		return
 	}
-	many := *g.many
-	last := many[len(many)-1]
-	many[c.pos] = last
-	conns.at(last).pos = c.pos
-	if *g.many = many[:len(many)-1]; len(many)-1 == 1 {
-		g.one, g.many = (*g.many)[0], nil
-	} else if cap(many) > 64 && len(many) < cap(many)/4 {
-		*g.many = slices.Clone(*g.many)
+	if g.many.remove(index); g.many.size == 1 {
+		g.one, g.many = g.many.next(1), nil
 	}
 }
 
@@ -135,7 +124,7 @@ func (l *loop) round(budget int) int {
 		ref := l.walks[n]
 		g := l.groups.at(ref)
 		budget -= l.step(g, min(budget, slice/4))
-		if g.walk.left > 0 || len(g.walk.later) > 0 {
+		if g.walk.at > 0 || len(g.walk.later) > 0 {
 			l.walks = append(l.walks, ref)
 		} else {
 			l.endWalk(ref, g)
@@ -148,16 +137,17 @@ func (l *loop) round(budget int) int {
 // step delivers to at most budget connections of g and returns how many there were, at least one.
 func (l *loop) step(g *group, budget int) (n int) {
 	w := g.walk
-	if w.left == 0 {
+	if w.at == 0 {
 		w.next(&l.inbox)
-		w.left = g.size()
+		w.at = 1
 	}
-	for ; n < budget; n++ {
-		if w.left = min(w.left, g.size()); w.left == 0 { // some may have left
-			break
-		}
-		w.left--
-		l.deliver(l.conns.at(g.at(w.left)), w)
+	for index := g.next(w.at); n < budget && index != 0; index = g.next(w.at) {
+		w.at = index + 1
+		l.deliver(l.conns.at(index), w)
+		n++
+	}
+	if g.next(w.at) == 0 {
+		w.at = 0
 	}
 	return max(n, 1)
 }
@@ -206,7 +196,7 @@ func (l *loop) endWalk(ref uint32, g *group) {
 		l.spareWalks = append(l.spareWalks, g.walk)
 	}
 	g.walk = nil
-	if g.size() == 0 {
+	if g.empty() {
 		l.freeGroup(ref, g)
 	}
 }

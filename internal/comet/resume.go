@@ -143,7 +143,7 @@ func (l *loop) holdPosted(c *conn, r *resume) {
 }
 
 // hold keeps messages back until what is missed before them has been read. Those that are held
-// already come again, by the walk or because c has changed its place in the group.
+// already come again, by the walk.
 func (l *loop) hold(r *resume, messages []*message.Message) {
 	for _, m := range messages {
 		if m.Mid > r.newest {

@@ -158,7 +158,7 @@ func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
 		g.channel = ch
 		l.fresh = l.groups.take()
 	}
-	g.join(c)
+	g.join(c.index)
 	c.channel, c.ref, c.seen, c.tag = ch, ref, barrier, tag
 	c.heartbeat = uint32(sub.Heartbeat / time.Second)
 	c.variant |= sub.Variant()
@@ -180,14 +180,14 @@ func (l *loop) unsubscribe(c *conn) {
 		return
 	}
 	g := l.groups.at(c.ref)
-	g.leave(&l.conns, c)
+	g.leave(c.index)
 	l.g.cfg.Keys.Unsubscribe(l.id, c.channel)
 	c.channel = nil
 	if c.aux != nil {
 		c.aux.resume = nil
 		c.tidy()
 	}
-	if g.size() > 0 {
+	if !g.empty() {
 		return
 	}
 	if g.channel = nil; g.walk == nil {
