@@ -110,7 +110,10 @@ func (b *benchIdleCmd) Run(ctx context.Context, app *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	report, err := bench.Idle(ctx, bench.IdleConfig{Config: cfg, Protocols: b.Protocol, Steps: b.Steps})
+	for _, p := range b.Protocol {
+		cfg.Subjects = append(cfg.Subjects, "gopush "+string(p))
+	}
+	report, err := bench.Idle(ctx, bench.IdleConfig{Config: cfg, Steps: b.Steps})
 	done()
 	return b.print(app.Stdout, report, err)
 }
@@ -146,9 +149,13 @@ func (b *benchBroadcastCmd) Run(ctx context.Context, app *kong.Kong) error {
 	if err != nil {
 		return err
 	}
+	if cfg.Floor = b.Floor; b.Floor != "" {
+		cfg.Subjects = append(cfg.Subjects, "floor")
+	}
+	cfg.Subjects = append(cfg.Subjects, "gopush "+string(b.Protocol))
 	report, err := bench.Broadcast(ctx, bench.BroadcastConfig{
-		Config: cfg, Protocol: b.Protocol, Connections: b.Connections, Messages: b.Messages,
-		Size: b.Size, Window: b.Window, Floor: b.Floor,
+		Config: cfg, Connections: b.Connections, Messages: b.Messages,
+		Size: b.Size, Window: b.Window,
 	})
 	done()
 	return b.print(app.Stdout, report, err)
@@ -175,8 +182,9 @@ func (b *benchPushCmd) Run(ctx context.Context, app *kong.Kong) error {
 	if err != nil {
 		return err
 	}
+	cfg.Subjects = []string{"gopush " + string(b.Protocol)}
 	report, err := bench.Push(ctx, bench.PushConfig{
-		Config: cfg, Protocol: b.Protocol, Publishers: b.Publishers, Messages: b.Messages,
+		Config: cfg, Publishers: b.Publishers, Messages: b.Messages,
 		Size: b.Size, Expire: b.Expire,
 	})
 	done()

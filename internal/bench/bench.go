@@ -32,6 +32,8 @@ type Target struct {
 
 // Config is what every measurement is told.
 type Config struct {
+	Subjects []string      // measured in turn: "gopush tcp", "gopush ws", "floor"
+	Floor    string        // program made of bench/floor.c, for the subject "floor"
 	Binary   string        // gopush, started as "gopush serve" on free ports for each run
 	Target   *Target       // measured instead, if not nil
 	Runs     int           // how often all is repeated; at least once

@@ -20,8 +20,8 @@ const short = 300 * time.Millisecond
 
 func broadcast(ctx context.Context, f *fake, more func(*bench.BroadcastConfig)) (*bench.BroadcastReport, error) {
 	cfg := bench.BroadcastConfig{
-		Config:   bench.Config{Target: &f.Target, Runs: 1},
-		Protocol: bench.TCP, Connections: 3, Messages: 10, Size: 40, Window: 2,
+		Config:      bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1},
+		Connections: 3, Messages: 10, Size: 40, Window: 2,
 	}
 	if more != nil {
 		more(&cfg)
@@ -170,7 +170,9 @@ func TestBroadcastReadsBytesHoweverTheyAreCut(t *testing.T) {
 				kept[i] = bytes.Clone(out[cut:])
 				return out[:cut]
 			}
-			report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) { c.Protocol, c.Window = p, 20 })
+			report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) {
+				c.Subjects, c.Window = []string{"gopush " + string(p)}, 20
+			})
 			if err != nil || report.Tally.Received != 39 {
 				t.Errorf("Broadcast counted %+v (%v), want all 39 messages", report, err)
 			}
@@ -198,7 +200,9 @@ func TestBroadcastInTurnWithTheFloor(t *testing.T) {
 	if out, err := exec.Command(compiler, "-Wall", "-Wextra", "-Werror", "-o", floor, "../../bench/floor.c").CombinedOutput(); err != nil {
 		t.Fatalf("compile the floor: %v\n%s", err, out)
 	}
-	report, err := broadcast(t.Context(), newFake(t), func(c *bench.BroadcastConfig) { c.Floor, c.Runs = floor, 2 })
+	report, err := broadcast(t.Context(), newFake(t), func(c *bench.BroadcastConfig) {
+		c.Floor, c.Subjects, c.Runs = floor, []string{"floor", "gopush tcp"}, 2
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,8 +224,8 @@ func TestPushReadsBackWhatWasStored(t *testing.T) {
 		f := newFake(t)
 		f.forget = func(n int) bool { return lost == 1 && n == 3 }
 		report, err := bench.Push(t.Context(), bench.PushConfig{
-			Config:   bench.Config{Target: &f.Target, Runs: 1},
-			Protocol: bench.WebSocket, Publishers: 4, Messages: 10, Size: 40, Expire: 60,
+			Config:     bench.Config{Subjects: []string{"gopush ws"}, Target: &f.Target, Runs: 1},
+			Publishers: 4, Messages: 10, Size: 40, Expire: 60,
 		})
 		if report == nil {
 			t.Fatal(err)
@@ -243,8 +247,8 @@ func TestPushEndsWithTheErrorOfAPublisher(t *testing.T) {
 	t.Cleanup(refusing.Close)
 	f.Admin = refusing.Listener.Addr().String()
 	_, err := bench.Push(t.Context(), bench.PushConfig{
-		Config:   bench.Config{Target: &f.Target, Runs: 1},
-		Protocol: bench.TCP, Publishers: 2, Messages: 2, Size: 40, Expire: 60,
+		Config:     bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1},
+		Publishers: 2, Messages: 2, Size: 40, Expire: 60,
 	})
 	if err == nil || !strings.Contains(err.Error(), "push: 404 Not Found") {
 		t.Errorf("Push answered %v, want what a push was refused with", err)
@@ -256,9 +260,9 @@ func TestIdleTellsWhenConnectionsAreNotThere(t *testing.T) {
 	f := newFake(t)
 	f.change = func(i, _ int, frame []byte) []byte { return nil }
 	report, err := bench.Idle(t.Context(), bench.IdleConfig{
-		Config:    bench.Config{Target: &f.Target, Runs: 1, Patience: short},
-		Protocols: []bench.Protocol{bench.TCP}, Steps: []int{1, 3},
-		Calm: time.Millisecond,
+		Config: bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1, Patience: short},
+		Steps:  []int{1, 3},
+		Calm:   time.Millisecond,
 	})
 	if want := (bench.Tally{Lost: 3, Closed: 3}); report == nil || report.Tally != want || !errors.Is(err, bench.ErrFailed) {
 		t.Errorf("Idle counted %+v (%v), want %+v", report, err, want)

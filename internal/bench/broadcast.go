@@ -8,12 +8,10 @@ import (
 // BroadcastConfig says how the CPU of a delivery is measured.
 type BroadcastConfig struct {
 	Config
-	Protocol    Protocol
-	Connections int    // all subscribed to one key
-	Messages    int    // of each run
-	Size        int    // of a payload, in bytes, at least MinPayload
-	Window      int    // messages under way at a time, at least one
-	Floor       string // program made of bench/floor.c, measured in turn with the node; "": none
+	Connections int // all subscribed to one key
+	Messages    int // of each run
+	Size        int // of a payload, in bytes, at least MinPayload
+	Window      int // messages under way at a time, at least one
 }
 
 // BroadcastReport is what Broadcast measured.
@@ -38,13 +36,11 @@ type BroadcastRun struct {
 	Latency             Latency `json:"latency"` // until read at a subscriber
 }
 
-const floorSubject = "floor"
-
 // ratios returns the CPU of each run of the node by that of the run of the floor before it.
 func ratios(runs []BroadcastRun) (all []float64) {
 	floor := 0.0
 	for _, run := range runs {
-		if run.Subject == floorSubject {
+		if run.Subject == floorName {
 			floor = run.CPUPerDelivery
 		} else if floor > 0 {
 			all = append(all, run.CPUPerDelivery/floor)

@@ -19,11 +19,15 @@ func Broadcast(ctx context.Context, cfg BroadcastConfig) (*BroadcastReport, erro
 		Connections: cfg.Connections, Messages: cfg.Messages, Size: cfg.Size, Window: cfg.Window,
 	}
 	for i := range max(1, cfg.Runs) {
-		for _, subject := range cfg.subjects() {
-			cfg.progress(fmt.Sprintf("broadcast, %s, run %d: %d connections", subject, i+1, cfg.Connections))
+		for _, name := range cfg.Subjects {
+			cfg.progress(fmt.Sprintf("broadcast, %s, run %d: %d connections", name, i+1, cfg.Connections))
+			subject, err := cfg.subject(name)
+			if err != nil {
+				return nil, err
+			}
 			run, tally, err := cfg.run(ctx, subject)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", subject, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			report.Runs = append(report.Runs, run)
 			report.Tally.add(tally)
@@ -33,53 +37,27 @@ func Broadcast(ctx context.Context, cfg BroadcastConfig) (*BroadcastReport, erro
 	return report, report.Tally.Err()
 }
 
-func (cfg *BroadcastConfig) subjects() []string {
-	node := "gopush " + string(cfg.Protocol)
-	if cfg.Floor == "" {
-		return []string{node}
-	}
-	return []string{floorSubject, node}
-}
-
-func (cfg *BroadcastConfig) run(ctx context.Context, subject string) (run BroadcastRun, tally Tally, err error) {
-	server, protocol, err := cfg.start(ctx, subject)
+func (cfg *BroadcastConfig) run(ctx context.Context, subject subject) (run BroadcastRun, tally Tally, err error) {
+	server, err := subject.start(ctx, needs{})
 	if err != nil {
 		return run, tally, err
 	}
 	defer server.stop()
-	key := uniqueKey()
 	f := newFan(cfg)
-	if f.swarm, err = cfg.swarm(server.Public, protocol, f.took); err != nil {
+	if f.swarm, err = cfg.swarm(server.Public, subject.dialect(&server.Target), f.took); err != nil {
 		return run, tally, err
 	}
 	defer f.swarm.close()
-	if err := f.swarm.grow(ctx, cfg.Connections, func(int) string { return key }); err != nil {
+	if err := f.swarm.grow(ctx, cfg.Connections, func(int) string { return f.key }); err != nil {
 		return run, tally, err
 	}
-	if f.publisher, err = newPublisher(subject, server.Admin, key); err != nil {
+	if f.publisher, err = newPublisher(server.Admin, subject.backend(&server.Target, 0)); err != nil {
 		return run, tally, err
 	}
 	defer f.publisher.close()
 	run, err = f.measure(ctx, &server.Target)
-	run.Subject = subject
+	run.Subject = subject.name()
 	return run, f.swarm.end(func(int) int64 { return f.pushed }), err
-}
-
-// start starts what is measured. The floor has the connections of TCP.
-func (cfg *BroadcastConfig) start(ctx context.Context, subject string) (*process, Protocol, error) {
-	if subject == floorSubject {
-		p, err := start(ctx, "admin", cfg.Floor)
-		return p, TCP, err
-	}
-	p, err := cfg.node(ctx)
-	return p, cfg.Protocol, err
-}
-
-func newPublisher(subject, admin, key string) (publisher, error) {
-	if subject == floorSubject {
-		return newFloorPublisher(admin)
-	}
-	return newHTTPPublisher(admin, key, 0)
 }
 
 // uniqueKey returns a key that no earlier run has used.
@@ -88,8 +66,9 @@ func uniqueKey() string { return fmt.Sprintf("bench-%x", time.Now().UnixNano()) 
 // fan is one key with many subscribers, and what is on its way to them.
 type fan struct {
 	size      int
+	key       string
 	swarm     *swarm
-	publisher publisher
+	publisher *publisher
 	began     time.Time     // what send times count from
 	free      chan struct{} // has one for each message that may be pushed now
 	pushed    int64         // last sequence number that was accepted; the publisher's while it runs
@@ -104,7 +83,7 @@ const warmUp = 3
 
 func newFan(cfg *BroadcastConfig) *fan {
 	f := &fan{
-		size: cfg.Size, began: time.Now(), free: make(chan struct{}, cfg.Window),
+		size: cfg.Size, key: uniqueKey(), began: time.Now(), free: make(chan struct{}, cfg.Window),
 		came: make([]int, 1+warmUp+cfg.Messages), latency: newHistogram(),
 	}
 	for range cfg.Window {
@@ -175,7 +154,7 @@ func (f *fan) push(ctx context.Context, n int) error {
 			return ctx.Err()
 		}
 		payload = appendPayload(payload[:0], f.size, f.pushed+1, time.Since(f.began))
-		if err := f.publisher.push(payload); err != nil {
+		if err := f.publisher.push([]push{{f.key, payload}}); err != nil {
 			return err
 		}
 		f.pushed++

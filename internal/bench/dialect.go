@@ -18,29 +18,10 @@ const heartbeat = "600"
 // maxMessage bounds a message in bytes.
 const maxMessage = 2 << 20
 
-// dialect is the subscriber's side of a protocol.
-type dialect interface {
-	// hello returns what a subscriber of key sends.
-	hello(key string) []byte
-	// next takes one item from the start of buf, which it may change. n is 0 if it is not
-	// complete; text is wire.TextHeartbeat, the JSON of a message, or nil for what means nothing.
-	next(buf []byte) (text []byte, n int, err error)
-}
+// legacyRESP is "legacy RESP".
+type legacyRESP struct{}
 
-func dialectOf(p Protocol, server string) (dialect, error) {
-	switch p {
-	case TCP:
-		return tcpDialect{}, nil
-	case WebSocket:
-		return &wsDialect{host: server, parser: ws.Parser{MaxMessage: maxMessage, Client: true}}, nil
-	}
-	return nil, fmt.Errorf("protocol %q: want %s or %s", p, TCP, WebSocket)
-}
-
-// tcpDialect is "legacy RESP".
-type tcpDialect struct{}
-
-func (tcpDialect) hello(key string) []byte {
+func (legacyRESP) hello(key string) []byte {
 	hello := resp.AppendArray(nil, 5)
 	for _, arg := range []string{"sub", key, heartbeat, "", "1"} {
 		hello = resp.AppendBulk(hello, arg)
@@ -48,22 +29,42 @@ func (tcpDialect) hello(key string) []byte {
 	return hello
 }
 
-func (tcpDialect) next(buf []byte) (text []byte, n int, err error) {
+func (legacyRESP) next(buf []byte) (it item, n int, err error) {
 	kind, data, n, err := resp.ParseReply(buf, maxMessage)
-	if n == 0 || err != nil || kind == '$' {
-		return data, n, err
+	if n == 0 || err != nil {
+		return item{}, 0, err
 	}
-	return accepted(buf[:n])
+	if kind != '$' {
+		data = buf[:n]
+	}
+	it, err = legacyItem(data)
+	return it, n, err
 }
 
-// wsDialect is "legacy WebSocket".
-type wsDialect struct {
+// legacyItem is what a text of a node means to both legacy dialects.
+func legacyItem(text []byte) (item, error) {
+	switch {
+	case len(text) > 0 && text[0] == '{':
+		payload, mid, err := parseJSON(text)
+		return item{kind: delivery, payload: payload, mid: mid}, err
+	case string(text) == wire.TextHeartbeat:
+		return item{kind: subscribed}, nil
+	}
+	return item{}, fmt.Errorf("subscription refused with %.40q", text)
+}
+
+// legacyWebSocket is "legacy WebSocket".
+type legacyWebSocket struct {
 	host   string
 	parser ws.Parser
 }
 
+func newLegacyWebSocket(host string) *legacyWebSocket {
+	return &legacyWebSocket{host: host, parser: ws.Parser{MaxMessage: maxMessage, Client: true}}
+}
+
 // hello always has the same challenge: a measurement does not check the handshake.
-func (d *wsDialect) hello(key string) []byte {
+func (d *legacyWebSocket) hello(key string) []byte {
 	query := url.Values{"key": {key}, "heartbeat": {heartbeat}, "ver": {"1"}}
 	lines := []string{
 		"GET /sub?" + query.Encode() + " HTTP/1.1",
@@ -76,42 +77,33 @@ func (d *wsDialect) hello(key string) []byte {
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-func (d *wsDialect) next(buf []byte) (text []byte, n int, err error) {
+func (d *legacyWebSocket) next(buf []byte) (it item, n int, err error) {
 	if bytes.HasPrefix(buf, []byte("HTTP/")) {
-		return upgraded(buf)
+		n, err = upgraded(buf)
+		return item{}, n, err
 	}
 	msg, n, _, err := d.parser.Next(buf, nil, false)
 	switch {
 	case n == 0 || err != nil:
-		return nil, 0, err
+		return item{}, 0, err
 	case msg.Op == ws.Close:
-		return nil, 0, fmt.Errorf("closed by the server with code %d, %q", msg.Code, msg.Reason)
+		return item{}, 0, fmt.Errorf("closed by the server with code %d, %q", msg.Code, msg.Reason)
 	case msg.Op != ws.Text:
-		return nil, 0, fmt.Errorf("a frame with opcode %d, or a fragment, where a text is due", msg.Op)
-	case bytes.HasPrefix(msg.Payload, []byte("{")):
-		return msg.Payload, n, nil
+		return item{}, 0, fmt.Errorf("a frame with opcode %d, or a fragment, where a text is due", msg.Op)
 	}
-	_, _, err = accepted(msg.Payload)
-	return msg.Payload, n, err
-}
-
-// accepted takes what answers a subscription: anything but TextHeartbeat refuses it.
-func accepted(text []byte) ([]byte, int, error) {
-	if string(text) != wire.TextHeartbeat {
-		return nil, 0, fmt.Errorf("subscription refused with %.40q", text)
-	}
-	return text, len(text), nil
+	it, err = legacyItem(msg.Payload)
+	return it, n, err
 }
 
 // upgraded takes the head of the answer to a handshake.
-func upgraded(buf []byte) (text []byte, n int, err error) {
+func upgraded(buf []byte) (n int, err error) {
 	end := bytes.Index(buf, []byte("\r\n\r\n"))
 	if end < 0 {
-		return nil, 0, nil
+		return 0, nil
 	}
 	if !bytes.HasPrefix(buf, []byte("HTTP/1.1 101 ")) {
 		line, _, _ := bytes.Cut(buf, []byte("\r\n"))
-		return nil, 0, errors.New("WebSocket refused with " + string(line))
+		return 0, errors.New("WebSocket refused with " + string(line))
 	}
-	return nil, end + len("\r\n\r\n"), nil
+	return end + len("\r\n\r\n"), nil
 }

@@ -159,17 +159,16 @@ func (f *fake) pushOne(w http.ResponseWriter, r *http.Request) {
 func (f *fake) pushBatch(w http.ResponseWriter, r *http.Request) {
 	var batch struct {
 		Messages []struct {
-			Keys    []string
+			Key     string
 			Payload json.RawMessage
+			Expire  int
 		}
 	}
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
 		f.t.Errorf("read a batch: %v", err)
 	}
 	for _, m := range batch.Messages {
-		for _, key := range m.Keys {
-			f.push(key, m.Payload, false)
-		}
+		f.push(m.Key, m.Payload, m.Expire > 0)
 	}
 	io.WriteString(w, "{}")
 }

@@ -9,9 +9,8 @@ import (
 // IdleConfig says how memory for each idle connection is measured.
 type IdleConfig struct {
 	Config
-	Protocols []Protocol    // one after the other, each with a node of its own
-	Steps     []int         // numbers of connections, growing, at least two
-	Calm      time.Duration // memory that has not changed for so long is settled; 0: 5 s
+	Steps []int         // numbers of connections, growing, at least two
+	Calm  time.Duration // memory that has not changed for so long is settled; 0: 5 s
 }
 
 // IdleReport is what Idle measured.
@@ -23,9 +22,9 @@ type IdleReport struct {
 
 // IdleRun is one run of Idle: a connection is subscribed to a key of its own and silent.
 type IdleRun struct {
-	Protocol      Protocol `json:"protocol"`
-	RSS           []int64  `json:"rss_bytes"`            // of the node, settled, after each step
-	PerConnection float64  `json:"bytes_per_connection"` // slope from the first step to the last
+	Subject       string  `json:"subject"`
+	RSS           []int64 `json:"rss_bytes"`            // of the node, settled, after each step
+	PerConnection float64 `json:"bytes_per_connection"` // slope from the first step to the last
 }
 
 // WriteTable writes the report for people.
@@ -36,7 +35,7 @@ func (r *IdleReport) WriteTable(w io.Writer) error {
 			return float64(run.RSS[i]) / (1 << 20)
 		}})
 	}
-	subject := func(run IdleRun) string { return string(run.Protocol) }
+	subject := func(run IdleRun) string { return run.Subject }
 	if err := writeTable(w, subject, r.Runs, columns); err != nil {
 		return err
 	}

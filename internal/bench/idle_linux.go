@@ -1,12 +1,9 @@
 package bench
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -27,8 +24,8 @@ const (
 func Idle(ctx context.Context, cfg IdleConfig) (*IdleReport, error) {
 	report := &IdleReport{Steps: cfg.Steps}
 	for i := range max(1, cfg.Runs) {
-		for _, p := range cfg.Protocols {
-			run, tally, err := cfg.run(ctx, p, i+1)
+		for _, name := range cfg.Subjects {
+			run, tally, err := cfg.run(ctx, name, i+1)
 			if err != nil {
 				return nil, err
 			}
@@ -39,31 +36,40 @@ func Idle(ctx context.Context, cfg IdleConfig) (*IdleReport, error) {
 	return report, report.Tally.Err()
 }
 
-func (cfg *IdleConfig) run(ctx context.Context, p Protocol, number int) (run IdleRun, tally Tally, err error) {
-	node, err := cfg.node(ctx)
+func (cfg *IdleConfig) run(ctx context.Context, name string, number int) (run IdleRun, tally Tally, err error) {
+	subject, err := cfg.subject(name)
 	if err != nil {
 		return run, tally, err
 	}
-	defer node.stop()
-	s, err := cfg.swarm(node.Public, p, func(arrival, time.Time) {})
+	server, err := subject.start(ctx, needs{})
+	if err != nil {
+		return run, tally, err
+	}
+	defer server.stop()
+	s, err := cfg.swarm(server.Public, subject.dialect(&server.Target), func(arrival, time.Time) {})
 	if err != nil {
 		return run, tally, err
 	}
 	defer s.close()
-	run.Protocol = p
+	run.Subject = name
 	for _, n := range cfg.Steps {
-		cfg.progress(fmt.Sprintf("idle, %s, run %d: %d connections", p, number, n))
+		cfg.progress(fmt.Sprintf("idle, %s, run %d: %d connections", name, number, n))
 		if err := s.grow(ctx, n, idleKey); err != nil {
 			return run, tally, err
 		}
-		rss, err := cfg.settled(ctx, s, &node.Target)
+		rss, err := cfg.settled(ctx, s, &server.Target)
 		if err != nil {
 			return run, tally, err
 		}
 		run.RSS = append(run.RSS, rss)
 	}
 	run.PerConnection = slope(cfg.Steps, run.RSS)
-	if err := pushToEach(node.Admin, len(s.subscribers)); err != nil {
+	p, err := newPublisher(server.Admin, subject.backend(&server.Target, 0))
+	if err != nil {
+		return run, tally, err
+	}
+	defer p.close()
+	if err := pushToEach(p, len(s.subscribers)); err != nil {
 		return run, tally, err
 	}
 	if err := s.until(ctx, func() bool { return s.tally.Received >= len(s.subscribers) }); err != nil && err != errStalled {
@@ -103,37 +109,17 @@ func (cfg *IdleConfig) settled(ctx context.Context, s *swarm, node *Target) (rss
 }
 
 // pushToEach pushes one live-only message to each of the first n keys.
-func pushToEach(admin string, n int) error {
-	const keysPerCall = 500
-	keys := make([]string, n)
-	for i := range keys {
-		keys[i] = idleKey(i)
+func pushToEach(p *publisher, n int) error {
+	const pushesPerCall = 500
+	pushes := make([]push, n)
+	payload := appendPayload(nil, MinPayload, 1, 0)
+	for i := range pushes {
+		pushes[i] = push{idleKey(i), payload}
 	}
-	for some := range slices.Chunk(keys, keysPerCall) {
-		if err := pushBatch(admin, some, appendPayload(nil, MinPayload, 1, 0)); err != nil {
+	for some := range slices.Chunk(pushes, pushesPerCall) {
+		if err := p.push(some); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// pushBatch pushes one live-only message to all keys in one call.
-func pushBatch(admin string, keys []string, payload json.RawMessage) error {
-	body, err := json.Marshal(map[string]any{
-		"messages": []any{map[string]any{"keys": keys, "payload": payload, "expire": 0}},
-	})
-	if err != nil {
-		return err
-	}
-	client := http.Client{Timeout: patience}
-	defer client.CloseIdleConnections()
-	resp, err := client.Post("http://"+admin+"/v1/push", "application/json", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("push to %d keys: %s", len(keys), resp.Status)
 	}
 	return nil
 }

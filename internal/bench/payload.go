@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -23,46 +22,73 @@ const (
 
 // appendPayload appends a payload of size bytes, at least MinPayload.
 func appendPayload(dst []byte, size int, seq int64, sent time.Duration) []byte {
-	dst = fmt.Appendf(dst, `"%0*d %0*d `, seqDigits, seq, timeDigits, int64(sent))
+	dst = appendDigits(append(dst, '"'), seqDigits, seq)
+	dst = appendDigits(append(dst, ' '), timeDigits, int64(sent))
+	dst = append(dst, ' ')
 	for range size - MinPayload {
 		dst = append(dst, 'x')
 	}
 	return append(dst, '"')
 }
 
+// appendDigits appends n as so many digits.
+func appendDigits(dst []byte, digits int, n int64) []byte {
+	dst = append(dst, make([]byte, digits)...)
+	for i := range digits {
+		dst[len(dst)-1-i] = byte('0' + n%10)
+		n /= 10
+	}
+	return dst
+}
+
 // arrival is what a message says of itself.
 type arrival struct {
 	seq  int64
 	sent time.Duration
-	mid  int64
+	mid  int64 // 0 where the protocol has none
 }
 
 // errMessage is a message that no measurement pushed in that form.
 var errMessage = errors.New("not a message of this measurement")
 
-// parseMessage reads {"msg":PAYLOAD,"mid":MID,"gid":0}. It does not allocate unless it fails.
-func parseMessage(body []byte) (a arrival, err error) {
-	text, tail, ok := cutMessage(body)
-	if !ok {
-		return arrival{}, fmt.Errorf("%w: %.200q", errMessage, body)
+// parsePayload reads what appendPayload made. It does not allocate unless it fails.
+func parsePayload(payload []byte) (a arrival, err error) {
+	if len(payload) < MinPayload || payload[0] != '"' {
+		return arrival{}, fmt.Errorf("%w: %.200q", errMessage, payload)
 	}
-	seq, err1 := strconv.ParseInt(string(text[:seqDigits]), 10, 64)
-	sent, err2 := strconv.ParseInt(string(text[seqDigits+1:][:timeDigits]), 10, 64)
-	mid, err3 := strconv.ParseInt(string(tail), 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return arrival{}, fmt.Errorf("%w: %w", errMessage, err)
+	seq, ok1 := digits(payload[1:][:seqDigits])
+	sent, ok2 := digits(payload[1+seqDigits+1:][:timeDigits])
+	if !ok1 || !ok2 {
+		return arrival{}, fmt.Errorf("%w: %.200q", errMessage, payload)
 	}
-	return arrival{seq: seq, sent: time.Duration(sent), mid: mid}, nil
+	return arrival{seq: seq, sent: time.Duration(sent)}, nil
 }
 
-// cutMessage returns what stands between the quotes of the payload, and the digits of the mid.
-func cutMessage(body []byte) (text, mid []byte, ok bool) {
-	rest, ok := bytes.CutPrefix(body, []byte(`{"msg":"`))
-	if !ok {
-		return nil, nil, false
+// parseJSON reads {"msg":PAYLOAD,"mid":MID,"gid":0} with a string as PAYLOAD, as
+// docs/protocol.md, "Legacy message", has it. It does not allocate unless it fails.
+func parseJSON(text []byte) (payload []byte, mid int64, err error) {
+	const head, middle, tail = `{"msg":`, `,"mid":`, `,"gid":0`
+	if !bytes.HasPrefix(text, []byte(head+`"`)) {
+		return nil, 0, fmt.Errorf("%w: %.200q", errMessage, text)
 	}
-	text, rest, _ = bytes.Cut(rest, []byte(`"`))
-	rest, ok = bytes.CutPrefix(rest, []byte(`,"mid":`))
-	mid, _, found := bytes.Cut(rest, []byte(`,"gid":0}`))
-	return text, mid, ok && found && len(text) >= MinPayload-len(`""`)
+	rest := text[len(head):]
+	end := 2 + bytes.IndexByte(rest[1:], '"')
+	payload, rest = rest[:end], rest[end:]
+	number, _, found := bytes.Cut(bytes.TrimPrefix(rest, []byte(middle)), []byte(tail))
+	mid, ok := digits(number)
+	if !found || !ok {
+		return nil, 0, fmt.Errorf("%w: %.200q", errMessage, text)
+	}
+	return payload, mid, nil
+}
+
+// digits reads a decimal number of at most 19 digits; false if text is none.
+func digits(text []byte) (n int64, ok bool) {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, len(text) > 0 && len(text) <= timeDigits
 }

@@ -8,11 +8,10 @@ import (
 // PushConfig says how pushes are measured.
 type PushConfig struct {
 	Config
-	Protocol   Protocol // of the subscribers
-	Publishers int      // at a time, each with a kept-alive connection and a key of its own
-	Messages   int      // that each of them pushes, one after the other
-	Size       int      // of a payload, in bytes, at least MinPayload
-	Expire     int      // of stored messages, in seconds
+	Publishers int // at a time, each with a kept-alive connection and a key of its own
+	Messages   int // that each of them pushes, one after the other
+	Size       int // of a payload, in bytes, at least MinPayload
+	Expire     int // of stored messages, in seconds
 }
 
 // PushReport is what Push measured.

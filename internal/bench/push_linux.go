@@ -62,19 +62,23 @@ func (l *load) took(a arrival, at time.Time) {
 }
 
 func (l *load) run(ctx context.Context) (run PushRun, err error) {
-	node, err := l.cfg.node(ctx, "--max-stored-per-key", strconv.Itoa(l.cfg.Messages))
+	subject, err := l.cfg.subject(l.cfg.Subjects[0])
+	if err != nil {
+		return run, err
+	}
+	node, err := subject.start(ctx, needs{stored: l.cfg.Messages})
 	if err != nil {
 		return run, err
 	}
 	defer node.stop()
-	if l.swarm, err = l.cfg.swarm(node.Public, l.cfg.Protocol, l.took); err != nil {
+	if l.swarm, err = l.cfg.swarm(node.Public, subject.dialect(&node.Target), l.took); err != nil {
 		return run, err
 	}
 	defer l.swarm.close()
 	if err := l.swarm.grow(ctx, l.cfg.Publishers, l.keyOf); err != nil {
 		return run, err
 	}
-	if run, err = l.measure(ctx, &node.Target); err != nil {
+	if run, err = l.measure(ctx, subject, &node.Target); err != nil {
 		return run, err
 	}
 	last := int64(l.cfg.Messages)
@@ -90,8 +94,8 @@ func (l *load) run(ctx context.Context) (run PushRun, err error) {
 	return run, nil
 }
 
-func (l *load) measure(ctx context.Context, node *Target) (run PushRun, err error) {
-	publishers, err := l.publishers(node.Admin)
+func (l *load) measure(ctx context.Context, subject subject, node *Target) (run PushRun, err error) {
+	publishers, err := l.publishers(subject, node)
 	defer func() {
 		for _, p := range publishers {
 			p.close()
@@ -120,9 +124,9 @@ func (l *load) measure(ctx context.Context, node *Target) (run PushRun, err erro
 	}, err
 }
 
-func (l *load) publishers(admin string) (all []*httpPublisher, err error) {
-	for i := range l.cfg.Publishers {
-		p, err := newHTTPPublisher(admin, l.keyOf(i), l.expire)
+func (l *load) publishers(subject subject, node *Target) (all []*publisher, err error) {
+	for range l.cfg.Publishers {
+		p, err := newPublisher(node.Admin, subject.backend(node, l.expire))
 		if err != nil {
 			return all, err
 		}
@@ -133,16 +137,16 @@ func (l *load) publishers(admin string) (all []*httpPublisher, err error) {
 
 // push lets all publishers push all their messages and waits until they have come to the
 // subscribers, or nothing comes any more. wall is the time until the last answer.
-func (l *load) push(ctx context.Context, publishers []*httpPublisher) (acknowledged *hdrhistogram.Histogram, wall time.Duration, err error) {
+func (l *load) push(ctx context.Context, publishers []*publisher) (acknowledged *hdrhistogram.Histogram, wall time.Duration, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var publishing sync.WaitGroup
 	var mu sync.Mutex // guards acknowledged and wall
 	acknowledged = newHistogram()
 	began := time.Now()
-	for _, p := range publishers {
+	for i, p := range publishers {
 		publishing.Go(func() {
-			latencies, err := l.pushAll(ctx, p)
+			latencies, err := l.pushAll(ctx, l.keyOf(i), p)
 			if err != nil {
 				cancel(err)
 				return
@@ -162,7 +166,7 @@ func (l *load) push(ctx context.Context, publishers []*httpPublisher) (acknowled
 }
 
 // pushAll pushes all messages of one publisher, each when the one before it was acknowledged.
-func (l *load) pushAll(ctx context.Context, p *httpPublisher) (*hdrhistogram.Histogram, error) {
+func (l *load) pushAll(ctx context.Context, key string, p *publisher) (*hdrhistogram.Histogram, error) {
 	latencies := newHistogram()
 	var payload []byte
 	for i := range l.cfg.Messages {
@@ -171,7 +175,7 @@ func (l *load) pushAll(ctx context.Context, p *httpPublisher) (*hdrhistogram.His
 		}
 		sent := time.Since(l.began)
 		payload = appendPayload(payload[:0], l.cfg.Size, int64(i+1), sent)
-		if err := p.push(payload); err != nil {
+		if err := p.push([]push{{key, payload}}); err != nil {
 			return nil, err
 		}
 		record(latencies, time.Since(l.began)-sent)
@@ -189,10 +193,15 @@ func (l *load) read(public, key string, last int64) error {
 	}
 	var t track
 	for _, msg := range answer.Data.Msgs {
-		a, err := parseMessage(msg)
+		payload, mid, err := parseJSON(msg)
 		if err != nil {
 			return fmt.Errorf("read back: %w", err)
 		}
+		a, err := parsePayload(payload)
+		if err != nil {
+			return fmt.Errorf("read back: %w", err)
+		}
+		a.mid = mid
 		t.take(a, &l.readBack)
 	}
 	t.end(last, &l.readBack)

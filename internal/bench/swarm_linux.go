@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"gopush/internal/wire"
 )
 
 const (
@@ -47,12 +45,8 @@ type subscriber struct {
 
 // swarm makes a swarm without subscribers. took is told each message that comes for the first
 // time, with the moment it was read.
-func (c *Config) swarm(server string, p Protocol, took func(arrival, time.Time)) (*swarm, error) {
+func (c *Config) swarm(server string, d dialect, took func(arrival, time.Time)) (*swarm, error) {
 	addr, err := net.ResolveTCPAddr("tcp4", server)
-	if err != nil {
-		return nil, err
-	}
-	d, err := dialectOf(p, server)
 	if err != nil {
 		return nil, err
 	}
@@ -217,14 +211,14 @@ func (s *swarm) feed(c *subscriber, data []byte) error {
 	}
 	now := time.Now()
 	for len(data) > 0 {
-		text, n, err := s.dialect.next(data)
+		it, n, err := s.dialect.next(data)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			break
 		}
-		if err := s.item(c, text, now); err != nil {
+		if err := s.item(c, it, now); err != nil {
 			return err
 		}
 		data = data[n:]
@@ -233,21 +227,22 @@ func (s *swarm) feed(c *subscriber, data []byte) error {
 	return nil
 }
 
-func (s *swarm) item(c *subscriber, text []byte, now time.Time) error {
-	switch {
-	case text == nil:
+func (s *swarm) item(c *subscriber, it item, now time.Time) error {
+	switch it.kind {
+	case nothing:
 		return nil
-	case string(text) == wire.TextHeartbeat:
+	case subscribed:
 		if !c.subscribed {
 			c.subscribed = true
 			s.opening--
 		}
 		return nil
 	}
-	a, err := parseMessage(text)
+	a, err := parsePayload(it.payload)
 	if err != nil {
 		return err
 	}
+	a.mid = it.mid
 	if c.take(a, &s.tally) {
 		s.took(a, now)
 	}

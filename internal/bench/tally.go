@@ -32,7 +32,7 @@ func (t *Tally) add(u Tally) {
 // track is how far one subscriber has come in the sequence 1, 2, 3, … that it has to get.
 type track struct {
 	last    int64              // highest sequence number seen
-	mid     int64              // highest mid seen
+	mid     int64              // highest mid seen; 0 where the protocol has none
 	missing map[int64]struct{} // below last, not seen; nil while there is none
 }
 
@@ -44,7 +44,7 @@ func (t *track) take(a arrival, tally *Tally) bool {
 		tally.Doubled++
 		return false
 	}
-	if missed || a.mid <= t.mid {
+	if missed || a.mid > 0 && a.mid <= t.mid {
 		tally.OutOfOrder++
 	}
 	delete(t.missing, a.seq)

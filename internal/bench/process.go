@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,33 +16,6 @@ import (
 type process struct {
 	Target
 	stop func()
-}
-
-// node returns the node that c names, or a new one of its own with flags.
-func (c *Config) node(ctx context.Context, flags ...string) (*process, error) {
-	if c.Target != nil {
-		return &process{Target: *c.Target, stop: func() {}}, nil
-	}
-	dir, err := os.MkdirTemp("", "gopush-bench-")
-	if err != nil {
-		return nil, err
-	}
-	const free = "127.0.0.1:0"
-	args := append([]string{
-		"serve", "--public", free, "--admin", free, "--ops", free,
-		"--data", filepath.Join(dir, "data"), "--log-level", "warn",
-	}, flags...)
-	p, err := start(ctx, "ops", c.Binary, args...)
-	if err != nil {
-		os.RemoveAll(dir)
-		return nil, err
-	}
-	end := p.stop
-	p.stop = func() {
-		end()
-		os.RemoveAll(dir)
-	}
-	return p, nil
 }
 
 // start runs binary and returns when it has printed the address of the last kind.

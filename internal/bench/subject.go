@@ -1,0 +1,81 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+)
+
+// subject is a server that can be measured: how it is started, and what its subscribers and its
+// publishers say. All else is the same for every subject, so that figures can be compared.
+type subject interface {
+	// name is what tables call it and what Config.Subjects asks for: "gopush tcp".
+	name() string
+	// start starts it on free loopback ports and returns when it takes connections.
+	start(ctx context.Context, need needs) (*process, error)
+	// dialect returns what the subscribers of t say and hear.
+	dialect(t *Target) dialect
+	// backend returns what one publisher to t says and hears. Messages are kept for expire
+	// seconds, 0: not at all.
+	backend(t *Target, expire int) backend
+}
+
+// needs is what a run asks of the server.
+type needs struct {
+	stored int // messages kept for a key; 0: it does not matter
+}
+
+// dialect is the subscriber's side of a protocol. It keeps nothing of a connection: one serves all.
+type dialect interface {
+	// hello returns what a subscriber of key sends when it is connected.
+	hello(key string) []byte
+	// next takes one item from the start of buf, which it may change. n is 0 if it is not
+	// complete; err says why the server, or what it sent, is refused.
+	next(buf []byte) (it item, n int, err error)
+}
+
+// item is what a subscriber hears.
+type item struct {
+	kind    itemKind
+	payload []byte // of a message, as it was pushed; part of the buffer it was read from
+	mid     int64  // of a message; 0 where the protocol has none
+}
+
+type itemKind uint8
+
+const (
+	nothing    itemKind = iota // means nothing to a measurement
+	subscribed                 // from now on messages come
+	delivery                   // is a message
+)
+
+// backend is the publisher's side of a protocol, for one connection.
+type backend interface {
+	// hello returns what a publisher sends first; nil: nothing.
+	hello() []byte
+	// pushes appends what pushes all of batch, and says how many answers will come to it; 0
+	// where the protocol has none.
+	pushes(dst []byte, batch []push) (out []byte, answers int)
+	// answer takes one item from the start of buf. n is 0 if it is not complete; answered is
+	// false for what answers no push; err is what a push was refused with.
+	answer(buf []byte) (n int, answered bool, err error)
+}
+
+// push is a message to a key. Keys need no escaping in any protocol.
+type push struct {
+	key     string
+	payload []byte
+}
+
+// subject returns the one with the given name.
+func (c *Config) subject(name string) (subject, error) {
+	for _, s := range []subject{
+		&gopush{config: c, protocol: TCP},
+		&gopush{config: c, protocol: WebSocket},
+		&floor{program: c.Floor},
+	} {
+		if s.name() == name {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no subject %q to measure", name)
+}
