@@ -91,31 +91,56 @@ func (l *loop) linger(c *conn) {
 	l.wheel.set(&l.conns, c, l.in(lingerTimeout))
 }
 
-// kick closes the connections of a group, all or those with a tag of tags, and returns how
+// kick closes the connections of a group, all or those with a tag of tags, and tells closed how
 // many there were.
-func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64) (n int) {
+func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64, closed chan<- int) {
+	at, end, kicked := uint32(1), l.conns.top, 0
+	l.begin(func(budget int) bool {
+		for ; budget > 0; budget-- {
+			if at = l.member(ch, ref, at); at == 0 || at > end {
+				closed <- kicked
+				return false
+			}
+			if c := l.conns.at(at); len(tags) == 0 || slices.Contains(tags, c.tag) {
+				l.closePolitely(c, Kicked)
+				kicked++
+			}
+			at++
+		}
+		return true
+	})
+}
+
+// member returns the first connection not below from of the group that ch has or had; 0: none is left.
+func (l *loop) member(ch *channel.Channel, ref, from uint32) uint32 {
 	g := l.groups.at(ref)
 	if g.channel != ch {
 		return 0
 	}
-	for i := g.next(1); i != 0; i = g.next(i + 1) {
-		c := l.conns.at(i)
-		if len(tags) == 0 || slices.Contains(tags, c.tag) {
-			l.closePolitely(c, Kicked)
-			n++
-		}
-	}
-	return n
+	return g.next(from)
 }
 
-// drainAll delivers what was posted, then tells every connection to go, and left when all have.
+// drainAll tells every connection to go, once what was posted has been delivered, and left when
+// all have gone. What is posted from now on comes too late, and so does who subscribes.
 func (l *loop) drainAll(left chan<- struct{}) {
-	l.leaving = left
-	for l.walk(slice) {
-		continue
-	}
-	l.each(func(c *conn) { l.closePolitely(c, Shutdown) })
-	l.tellLeft()
+	l.draining, l.leaving = true, left
+	next := uint32(1)
+	l.begin(func(budget int) bool {
+		if len(l.walks) > 0 {
+			return true
+		}
+		for ; next <= l.conns.top && budget > 0; next++ {
+			if c := l.conns.at(next); c.state != free {
+				l.closePolitely(c, Shutdown)
+				budget--
+			}
+		}
+		if next <= l.conns.top {
+			return true
+		}
+		l.tellLeft()
+		return false
+	})
 }
 
 // tellLeft tells whoever drains the loop that its last connection has gone.

@@ -84,8 +84,8 @@ func (g *group) leave(index uint32) {
 // enqueue has a message delivered by its group's walk.
 func (l *loop) enqueue(it *item) {
 	g := l.groups.at(it.ref)
-	if g.channel != it.channel {
-		l.inbox.delivered(cost(it.message)) // all have left since it was posted
+	if g.channel != it.channel || l.draining {
+		l.inbox.delivered(cost(it.message)) // all have left since it was posted, or are told to go
 		return
 	}
 	if g.walk == nil {

@@ -43,6 +43,7 @@ type loop struct {
 	fresh      uint32   // a group that nobody has yet: the next subscription may take it
 	walks      []uint32 // groups with messages to deliver, in turn
 	spareWalks []*walk
+	chores     []chore
 	delivered  int64 // messages to connections, not yet in Stats
 	wheel      wheel
 	buf        []byte // what was read last
@@ -50,7 +51,8 @@ type loop struct {
 	parser     ws.Parser
 	args       [][]byte        // scratch of command parsing
 	replies    []byte          // scratch of heartbeat answers
-	leaving    chan<- struct{} // told when the last subscriber has gone; nil: not draining
+	draining   bool            // subscribers are told to go, and nothing more is delivered
+	leaving    chan<- struct{} // told when the last connection has gone; nil: nobody waits for it
 	closed     bool            // connections that still come are closed at once
 }
 
@@ -90,15 +92,22 @@ func (l *loop) run(ctx context.Context) {
 	busy := false
 	for ctx.Err() == nil {
 		l.poll.wait(!busy)
-		l.mu.Lock()
-		l.poll.dispatch(l)
-		l.drain()
-		l.walk(slice)
-		l.wheel.advance(&l.conns, l.seconds(), l.expired)
-		busy = len(l.walks) > 0
-		l.mu.Unlock()
-		busy = busy || l.inbox.waiting.Load() > 0
+		busy = l.turn()
 	}
+}
+
+// turn does what there is to do, a slice of it, and tells whether anything is left. Who found
+// the lock taken meanwhile relies on the look at the inbox after it.
+func (l *loop) turn() (busy bool) {
+	l.mu.Lock()
+	l.poll.dispatch(l)
+	l.drain()
+	l.walk(slice)
+	l.work(slice)
+	l.wheel.advance(&l.conns, l.seconds(), l.expired)
+	busy = len(l.walks) > 0 || len(l.chores) > 0
+	l.mu.Unlock()
+	return busy || l.inbox.waiting.Load() > 0
 }
 
 // seconds is the time since the loop began, which deadlines are counted in.
@@ -116,7 +125,7 @@ func (l *loop) Post(c *channel.Channel, ref uint32, m *message.Message) {
 
 // Kick implements channel.Sink.
 func (l *loop) Kick(c *channel.Channel, ref uint32, tags []uint64, closed chan<- int) {
-	l.inbox.put(item{do: func(l *loop) { closed <- l.kick(c, ref, tags) }})
+	l.inbox.put(item{do: func(l *loop) { l.kick(c, ref, tags, closed) }})
 }
 
 // Admit implements channel.Sink.
@@ -140,7 +149,7 @@ func (l *loop) Flush() {
 func (l *loop) help() (more bool) {
 	defer crash()
 	l.drain()
-	more = l.walk(publisherWrites)
+	more = l.walk(publisherWrites) || len(l.chores) > 0
 	l.mu.Unlock()
 	return more
 }

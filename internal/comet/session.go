@@ -148,6 +148,10 @@ func (l *loop) authorized(c *conn, sub wire.Sub, tag uint64, err error) {
 
 // subscribe makes c a subscriber: greeting, then what it missed if it asked, then what is pushed.
 func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
+	if l.draining {
+		l.closePolitely(c, Shutdown)
+		return
+	}
 	ch, ref, barrier, err := l.g.cfg.Keys.Subscribe(l.id, sub.Key, l.fresh)
 	if err != nil {
 		l.refuse(c, wire.TextChannel, SubscriberLimit)

@@ -38,19 +38,27 @@ func newTestGateway(t *testing.T, engine Engine) (*Gateway, *channel.Hub, *Liste
 // socketPair returns both ends of a TCP connection.
 func socketPair(t *testing.T) (ours, peers net.Conn) {
 	t.Helper()
+	return socketPairs(t)()
+}
+
+// socketPairs returns what makes both ends of a TCP connection, as often as it is called.
+func socketPairs(t *testing.T) (pair func() (ours, peers net.Conn)) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	if peers, err = net.Dial("tcp", ln.Addr().String()); err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() { ln.Close() })
+	return func() (ours, peers net.Conn) {
+		if peers, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { peers.Close() })
+		if ours, err = ln.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		return ours, peers
 	}
-	t.Cleanup(func() { peers.Close() })
-	if ours, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	return ours, peers
 }
 
 // A handshake may end, and net/http may hand a connection back, when the loops have ended.
