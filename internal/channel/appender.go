@@ -67,14 +67,14 @@ func (h *Hub) turn(channels []*Channel) {
 		w.channel, w.hash = c, h.hash(c.key)
 		w.bucket = h.bucketOf(w.hash)
 		h.prepare(w)
-		h.flush(h.build(b, w))
+		h.Flush(h.build(b, w))
 	}
 	h.append(b)
-	var touched sinkSet
+	var touched SinkSet
 	for i := range b.works {
 		touched |= h.settle(&b.works[i])
 	}
-	h.flush(touched)
+	h.Flush(touched)
 }
 
 // prepare does what may block before mids are given: it learns what the store knows of w's
@@ -132,7 +132,7 @@ func (h *Hub) catchUp(ctx context.Context, w *work, from int64) error {
 		if err != nil {
 			return err
 		}
-		var touched sinkSet
+		var touched SinkSet
 		w.bucket.mu.Lock()
 		for i := range found {
 			touched |= h.release(c, &found[i])
@@ -142,7 +142,7 @@ func (h *Hub) catchUp(ctx context.Context, w *work, from int64) error {
 			c.state &^= doubtful
 		}
 		w.bucket.mu.Unlock()
-		h.flush(touched)
+		h.Flush(touched)
 		if len(found) == 0 {
 			return h.catchUpLast(ctx, w)
 		}

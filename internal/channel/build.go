@@ -9,7 +9,7 @@ import (
 
 // build takes w's share of its channel's queue into b, gives mids in order, and releases what
 // waits for nothing else.
-func (h *Hub) build(b *batch, w *work) (touched sinkSet) {
+func (h *Hub) build(b *batch, w *work) (touched SinkSet) {
 	w.bucket.mu.Lock()
 	defer w.bucket.mu.Unlock()
 	h.takePushes(b, w)
@@ -32,21 +32,23 @@ func (h *Hub) takePushes(b *batch, w *work) {
 
 // buildEntries gives the pushes of w mids and makes the stored ones entries of b. What leaves w
 // here: stored pushes that cannot be stored, which fail, and live-only ones before all entries.
-func (h *Hub) buildEntries(b *batch, w *work) (touched sinkSet) {
+func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 	first, prev := len(b.entries), w.channel.stored
 	kept := w.pushes[:0]
 	for _, p := range w.pushes {
 		switch {
 		case p.push.Expire > 0 && !h.storable(w.channel, p):
+			touched |= p.call.from
 		case !h.mint(w.bucket, w.channel, p):
 			p.fail(fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable))
+			touched |= p.call.from
 		case p.push.Expire > 0:
 			b.add(p, h.entry(p, prev))
 			kept, prev = append(kept, p), p.mid
 		case len(b.entries) > first:
 			kept = append(kept, p)
 		default:
-			touched |= h.releaseLive(w.channel, p)
+			touched |= h.releaseLive(w.channel, p) | p.call.from
 		}
 	}
 	w.pushes = kept

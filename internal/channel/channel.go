@@ -31,7 +31,9 @@ type Sink interface {
 	Kick(ch *Channel, ref uint32, tags []uint64, closed chan<- int)
 	// Flush lets go what was posted. It is called without locks after one or more Posts.
 	Flush()
-	// Admit returns when the queue of posted messages has room. It is how a publisher waits.
+	// Crowded tells whether the queue of posted messages has no room.
+	Crowded() bool
+	// Admit returns when it has. It is how a publisher waits.
 	Admit()
 }
 

@@ -158,7 +158,7 @@ func (h *Hub) Kick(ctx context.Context, key string, tags ...uint64) (int, error)
 	hash := h.hash(key)
 	b := h.bucketOf(hash)
 	closed := make(chan int, MaxSinks)
-	var touched sinkSet
+	var touched SinkSet
 	b.mu.Lock()
 	if c := b.find(hash, key); c != nil {
 		c.each(func(s slot) {
@@ -167,7 +167,7 @@ func (h *Hub) Kick(ctx context.Context, key string, tags ...uint64) (int, error)
 		})
 	}
 	b.mu.Unlock()
-	h.flush(touched)
+	h.Flush(touched)
 	sum := 0
 	for range touched.len() {
 		select {

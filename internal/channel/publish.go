@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"gopush/internal/message"
@@ -11,56 +10,63 @@ import (
 
 // pending is a push under way.
 type pending struct {
-	push    message.Push
-	receipt message.Receipt // guarded by the bucket's lock until done
-	after   *pending        // the push before it of the same call to the same key; nil: none
-	since   time.Time       // when it came
-	mid     int64           // given when its append is built; 0 before
-	fenced  int             // appends of it that met ErrOrder
-	call    *sync.WaitGroup // counts down when the receipt is there
+	call    *call
+	push    *message.Push    // of the caller, which does not change it
+	receipt *message.Receipt // of the call
+	after   *pending         // the push before it of the same call to the same key; nil: none
+	since   time.Time        // when it came
+	mid     int64            // given when its append is built; 0 before
+	fenced  int              // appends of it that met ErrOrder
 }
 
 // Publish pushes and returns a receipt for each, in order, when all are durable (those that
 // are to be stored) and posted. Pushes of one call to one key are released in their order,
-// and after one failed the later ones of that key are skipped. It takes at most about twice
-// store_timeout; ctx does not shorten that: a push under way has an outcome, which is told.
+// and after one failed the later ones of that key are skipped. It waits for room first (Admit), then takes
+// at most about twice store_timeout; ctx does not shorten that: a push under way has an outcome, which is told.
 func (h *Hub) Publish(ctx context.Context, pushes []message.Push) []message.Receipt {
-	for _, s := range h.sinks {
-		s.Admit()
+	h.Admit()
+	c := h.newCall(len(pushes), 0, nil)
+	h.Flush(h.start(c, pushes))
+	if !c.started() {
+		c.late.Wait()
 	}
-	var call sync.WaitGroup
-	all := make([]pending, len(pushes))
-	touched := h.startAll(all, pushes, &call)
-	h.flush(touched)
-	call.Wait()
-	receipts := make([]message.Receipt, len(all))
-	for i := range all {
-		receipts[i] = all[i].receipt
-		h.count(&receipts[i])
-	}
-	return receipts
+	return c.receipts
 }
 
-func (h *Hub) startAll(all []pending, pushes []message.Push, call *sync.WaitGroup) (touched sinkSet) {
+// Start is Publish for who must not wait: an event loop, which is the sink from. If no push had to
+// wait it returns the receipts, and done is never told; else nil, and done is told of them once: by
+// anybody, perhaps before Start returns, perhaps with a lock held, so that it must neither block nor call
+// back. Sink from is flushed after it. Who calls Start asks Crowded before and flushes posted after
+// one or more calls. The pushes are the hub's until the receipts are there.
+func (h *Hub) Start(from SinkID, pushes []message.Push, done func([]message.Receipt)) (receipts []message.Receipt, posted SinkSet) {
+	c := h.newCall(len(pushes), 1<<from, done)
+	posted = h.start(c, pushes)
+	if !c.started() {
+		return nil, posted
+	}
+	return c.receipts, posted
+}
+
+// start releases all pushes or hands them to appenders.
+func (h *Hub) start(c *call, pushes []message.Push) (posted SinkSet) {
 	var before map[string]*pending
 	if len(pushes) > 1 {
 		before = make(map[string]*pending, len(pushes))
 	}
 	for i := range pushes {
-		p := &all[i]
-		*p = pending{push: pushes[i], after: before[pushes[i].Key], call: call}
-		touched |= h.start(p)
+		p := &c.pending[i]
+		*p = pending{call: c, push: &pushes[i], receipt: &c.receipts[i], after: before[pushes[i].Key]}
+		posted |= h.startOne(p)
 		if before != nil {
 			before[p.push.Key] = p
 		}
 	}
-	return touched
+	return posted
 }
 
-// start releases p or hands it to an appender.
-func (h *Hub) start(p *pending) (touched sinkSet) {
-	p.call.Add(1)
-	if err := h.check(&p.push); err != nil {
+// startOne releases p or hands it to an appender.
+func (h *Hub) startOne(p *pending) (touched SinkSet) {
+	if err := h.check(p.push); err != nil {
 		p.fail(err)
 		return 0
 	}
@@ -130,7 +136,7 @@ func (h *Hub) mintUnseen(b *bucket) int64 {
 }
 
 // releaseLive releases a live-only message that has its mid. The bucket is locked.
-func (h *Hub) releaseLive(c *Channel, p *pending) (touched sinkSet) {
+func (h *Hub) releaseLive(c *Channel, p *pending) (touched SinkSet) {
 	if p.skipped() {
 		return 0
 	}
@@ -144,7 +150,7 @@ func (h *Hub) releaseLive(c *Channel, p *pending) (touched sinkSet) {
 }
 
 // release posts m to all sinks with subscribers. The bucket is locked.
-func (h *Hub) release(c *Channel, m *message.Message) (touched sinkSet) {
+func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet) {
 	if m.Stored() {
 		c.stored = max(c.stored, m.Mid)
 	}
@@ -172,10 +178,10 @@ func (p *pending) skipped() bool {
 
 func (p *pending) fail(err error) {
 	p.receipt.Err = err
-	p.call.Done()
+	p.call.answered()
 }
 
 func (p *pending) done(mid int64, stored bool, subscribers int) {
-	p.receipt = message.Receipt{Mid: mid, Stored: stored, Subscribers: subscribers}
-	p.call.Done()
+	*p.receipt = message.Receipt{Mid: mid, Stored: stored, Subscribers: subscribers}
+	p.call.answered()
 }

@@ -10,13 +10,13 @@ import (
 
 // settle releases what was stored of w, and the live-only messages between, in order; fails
 // what was not stored; and has the rest wait for the next turn.
-func (h *Hub) settle(w *work) (touched sinkSet) {
+func (h *Hub) settle(w *work) (touched SinkSet) {
 	w.bucket.mu.Lock()
 	touched, fenced := h.settlePushes(w)
 	from := w.channel.stored
 	w.bucket.mu.Unlock()
 	if fenced {
-		h.flush(touched)
+		h.Flush(touched)
 		touched = 0
 		h.Stats.Fenced.Add(1)
 		ctx, cancel := h.untilTimeout(w)
@@ -46,10 +46,11 @@ func (h *Hub) reschedule(w *work) {
 // settlePushes goes through w's pushes in order. fenced: someone else appended, so
 // the pushes from there on are back in the channel's queue. So are live-only ones after one of
 // which nobody knows whether it is stored: if it is, it is to be released before them.
-func (h *Hub) settlePushes(w *work) (touched sinkSet, fenced bool) {
+func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
 	var broken error // what the first stored push failed with: the later ones chain to it
 	var back []*pending
 	for i, p := range w.pushes {
+		touched |= p.call.from
 		if p.push.Expire == 0 {
 			if errors.Is(broken, ErrUnknown) {
 				back = append(back, p)
@@ -101,7 +102,7 @@ func isDuplicate(err error) bool {
 }
 
 // settleStored releases a message that is in the store; one that was there before is only answered.
-func (h *Hub) settleStored(c *Channel, p *pending, m message.Message, err error) (touched sinkSet) {
+func (h *Hub) settleStored(c *Channel, p *pending, m message.Message, err error) (touched SinkSet) {
 	var d *Duplicate
 	if errors.As(err, &d) {
 		p.done(d.Mid, true, 0)

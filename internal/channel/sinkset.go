@@ -2,15 +2,33 @@ package channel
 
 import "math/bits"
 
-// sinkSet is a set of sinks that were posted to and are to be flushed.
-type sinkSet uint64
+// SinkSet is a set of sinks that were posted to and are to be flushed.
+type SinkSet uint64
 
-func (s *sinkSet) add(id SinkID) { *s |= 1 << id }
-func (s sinkSet) len() int       { return bits.OnesCount64(uint64(s)) }
+func (s *SinkSet) add(id SinkID) { *s |= 1 << id }
+func (s SinkSet) len() int       { return bits.OnesCount64(uint64(s)) }
 
-// flush lets go what was posted to the sinks of set. The caller holds no lock.
-func (h *Hub) flush(set sinkSet) {
+// Flush lets go what was posted to the sinks of set. The caller holds no lock of a bucket.
+func (h *Hub) Flush(set SinkSet) {
 	for ; set != 0; set &= set - 1 {
 		h.sinks[bits.TrailingZeros64(uint64(set))].Flush()
+	}
+}
+
+// Crowded tells whether more is posted to a sink than it has room for. Who publishes waits then:
+// in Admit, or by looking again later.
+func (h *Hub) Crowded() bool {
+	for _, s := range h.sinks {
+		if s.Crowded() {
+			return true
+		}
+	}
+	return false
+}
+
+// Admit returns when every sink has had room.
+func (h *Hub) Admit() {
+	for _, s := range h.sinks {
+		s.Admit()
 	}
 }

@@ -78,13 +78,16 @@ func (b *inbox) delivered(bytes int64) {
 	}
 }
 
+// crowded tells whether too much is under way.
+func (b *inbox) crowded() bool { return b.bytes.Load() > inboxBytes }
+
 // admit waits while too much is under way.
 func (b *inbox) admit() {
-	if b.bytes.Load() <= inboxBytes {
+	if !b.crowded() {
 		return
 	}
 	b.mu.Lock()
-	for b.bytes.Load() > inboxBytes {
+	for b.crowded() {
 		b.room.Wait()
 	}
 	b.mu.Unlock()

@@ -128,6 +128,9 @@ func (l *loop) Kick(c *channel.Channel, ref uint32, tags []uint64, closed chan<-
 	l.inbox.put(item{do: func(l *loop) { l.kick(c, ref, tags, closed) }})
 }
 
+// Crowded implements channel.Sink.
+func (l *loop) Crowded() bool { return l.inbox.crowded() }
+
 // Admit implements channel.Sink.
 func (l *loop) Admit() { l.inbox.admit() }
 
