@@ -71,7 +71,7 @@ func closeCode(why Reason) int {
 
 // finish lets what waits for c leave, then lingers.
 func (l *loop) finish(c *conn, why Reason) {
-	if c.closing() {
+	if l.settle(c); c.closing() {
 		return
 	}
 	c.why = why

@@ -39,7 +39,8 @@ func (k Kind) String() string { return [...]string{"public", "admin", "ops"}[k] 
 type Engine uint8
 
 const (
-	EngineAuto  Engine = iota // epoll where the system has it
+	EngineAuto  Engine = iota // the first of these that the system has
+	EngineRing                // Linux: as EngineEpoll, and sends leave in batches through an io_uring
 	EngineEpoll               // Linux: event loops over non-blocking sockets
 	EngineNet                 // anywhere: net.Conn, a goroutine that reads each
 )

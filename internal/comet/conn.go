@@ -56,6 +56,7 @@ const (
 	deflates  flags = 1 << iota // permessage-deflate was negotiated
 	watched                     // the epoll engine tells when there is room to write
 	closeSent                   // a WebSocket close frame is queued or gone
+	batched                     // something for it is in the loop's batch
 )
 
 // aux is what few connections have at a time.

@@ -3,12 +3,14 @@ package comet
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,11 +46,14 @@ type epoll struct {
 	ticked  bool               // a tick has passed since the last dispatch
 	look    func(uintptr) bool // poll, for raw
 
+	ring *ring // nil: sends leave one by one
+	log  *slog.Logger
+
 	listeners map[uint32]*epollListener // by how events name them
 	iovecs    [][]byte                  // scratch of flushing
 }
 
-func newPoller() (poller, error) {
+func newPoller(cfg *Config) (poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
@@ -62,14 +67,17 @@ func newPoller() (poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	e := &epoll{fd: fd, bell: bell, file: os.NewFile(uintptr(fd), "epoll"), listeners: make(map[uint32]*epollListener)}
+	e := &epoll{fd: fd, bell: bell, file: os.NewFile(uintptr(fd), "epoll"), listeners: make(map[uint32]*epollListener), log: cfg.Log}
 	e.look = func(uintptr) bool { return e.poll() }
 	if e.raw, err = e.file.SyscallConn(); err == nil {
 		err = e.control(unix.EPOLL_CTL_ADD, bell, unix.EPOLLIN, id{})
 	}
+	if err == nil {
+		err = e.openRing(cfg.Engine)
+	}
 	if err != nil {
 		e.end()
-		return nil, fmt.Errorf("epoll: %w", err)
+		return nil, fmt.Errorf("event loop: %w", err)
 	}
 	return e, nil
 }
@@ -139,9 +147,28 @@ func (e *epoll) silence() {
 	e.rung.Store(false)
 }
 
+// openRing has sends leave through an io_uring, if the kernel lets us; if not, that is an error only
+// where nothing else will do.
+func (e *epoll) openRing(engine Engine) (err error) {
+	if engine != EngineAuto && engine != EngineRing {
+		return nil
+	}
+	if e.ring, err = openRing(maxBatch); err == nil {
+		return nil
+	}
+	if engine == EngineRing {
+		return fmt.Errorf("engine = io_uring: %w; engine = auto does without where it must", err)
+	}
+	e.log.Info("no io_uring: sends leave one by one", "err", err)
+	return nil
+}
+
 // end closes the bell under its lock: by then its number may be somebody else's file.
 func (e *epoll) end() {
 	e.file.Close()
+	if e.ring != nil {
+		e.ring.close()
+	}
 	e.ringing.Lock()
 	defer e.ringing.Unlock()
 	unix.Close(e.bell)
@@ -184,19 +211,38 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 	}
 }
 
-func (e *epoll) write(c *conn, b []byte) (int, error) {
-	for {
-		n, err := unix.Write(int(c.fd), b)
-		switch err {
-		case nil:
-			return n, nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return 0, nil
-		default:
-			return 0, err
+// sendAll sends through the ring, if there is one and it pays.
+func (e *epoll) sendAll(sends []sending) {
+	if e.ring != nil && len(sends) > 1 {
+		n, err := e.ring.send(sends)
+		if err != nil {
+			e.ringFailed(err)
 		}
+		sends = sends[n:]
 	}
+	for i := range sends {
+		sends[i].result = sendOne(sends[i].fd, sends[i].bytes)
+	}
+}
+
+// sendFlags: a send neither waits nor raises a signal.
+const sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+
+// sendOne sends what the socket takes at once and returns how much that was, or below 0 the number
+// of an error. It is too short for the scheduler to be told.
+func sendOne(fd int32, b []byte) int32 {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)
+	if errno != 0 {
+		return -int32(errno)
+	}
+	return int32(n)
+}
+
+// ringFailed goes on without the ring.
+func (e *epoll) ringFailed(err error) {
+	e.log.Warn("io_uring failed: sends leave one by one from now on", "err", err)
+	e.ring.close()
+	e.ring = nil
 }
 
 // flush waits for room: c.out is what the socket did not take.

@@ -149,9 +149,6 @@ func readReason(err error) Reason {
 	return Failed
 }
 
-// write takes nothing at once: a loop never waits for a net.Conn.
-func (n *netConn) write(*conn, []byte) (int, error) { return 0, nil }
-
 // flush has a writer write some of c.out, unless one writes already. What it has waits no more
 // than what is in the system's buffer.
 func (n *netConn) flush(l *loop, c *conn) {

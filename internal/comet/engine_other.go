@@ -17,7 +17,7 @@ type doorbell struct {
 	ticker  *time.Ticker
 }
 
-func newPoller() (poller, error) {
+func newPoller(*Config) (poller, error) {
 	return &doorbell{bell: make(chan struct{}, 1), ticker: time.NewTicker(tick)}, nil
 }
 
@@ -30,6 +30,8 @@ func (d *doorbell) wait(block bool) {
 	case <-d.ticker.C:
 	}
 }
+
+func (d *doorbell) sendAll([]sending) {}
 
 func (d *doorbell) dispatch(*loop) {}
 

@@ -8,7 +8,7 @@ import (
 // Whatever wake and silence do at the same time, a wake after them is seen.
 func TestABellThatWasSilencedRingsAgain(t *testing.T) {
 	t.Parallel()
-	p, err := newPoller()
+	p, err := newPoller(new(Config))
 	if err != nil {
 		t.Fatal(err)
 	}

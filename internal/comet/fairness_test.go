@@ -46,6 +46,7 @@ func TestABroadcastGoesOutInSlices(t *testing.T) {
 		f.join("a", -1)
 	}
 	f.join("b", -1)
+	f.deliver()
 	other := f.readers[f.fds]
 	took := f.engine.took
 	f.engine.took = func(fd int32, b []byte) {

@@ -3,9 +3,9 @@ package comet
 import (
 	"context"
 	"log/slog"
-	"net"
 	"regexp"
 	"strconv"
+	"syscall"
 	"time"
 
 	"gopush/internal/channel"
@@ -21,15 +21,19 @@ type fakeEngine struct {
 	took  func(fd int32, b []byte) // told of all that is taken
 }
 
-func (e *fakeEngine) write(c *conn, b []byte) (int, error) {
-	switch {
-	case e.fails[c.fd]:
-		return 0, net.ErrClosed
-	case e.full[c.fd]:
-		return 0, nil
+func (e *fakeEngine) sendAll(sends []sending) {
+	for i := range sends {
+		s := &sends[i]
+		switch {
+		case e.fails[s.fd]:
+			s.result = -int32(syscall.EPIPE)
+		case e.full[s.fd]:
+			s.result = -int32(syscall.EAGAIN)
+		default:
+			e.took(s.fd, s.bytes)
+			s.result = int32(len(s.bytes))
+		}
 	}
-	e.took(c.fd, b)
-	return len(b), nil
 }
 
 func (e *fakeEngine) wake()                 {}

@@ -110,6 +110,7 @@ func (l *loop) walk(budget int) (more bool) {
 	for budget > 0 && len(l.walks) > 0 {
 		budget = l.round(budget)
 	}
+	l.sendBatch()
 	if l.delivered > 0 {
 		l.g.Stats.Delivered.Add(l.delivered)
 		l.delivered = 0
@@ -138,6 +139,9 @@ func (l *loop) round(budget int) int {
 func (l *loop) step(g *group, budget int) (n int) {
 	w := g.walk
 	if w.at == 0 {
+		if len(w.now) > 0 {
+			l.sendBatch() // it may have frames of w
+		}
 		w.next(&l.inbox)
 		w.at = 1
 	}
@@ -189,20 +193,29 @@ func (f *frames) reset() {
 	f.bytes, f.starts = f.bytes[:0], f.starts[:0]
 }
 
-// endWalk keeps the walk for another group, and gives the group back if nobody is left in it.
+// endWalk gives the walk of g back, once its frames have left, and the group if nobody is left in it.
 func (l *loop) endWalk(ref uint32, g *group) {
-	g.walk.finish(&l.inbox)
-	if len(l.spareWalks) < maxSpareWalks && cap(g.walk.later) <= maxSpareItems {
-		l.spareWalks = append(l.spareWalks, g.walk)
-	}
+	l.ended = append(l.ended, g.walk)
 	g.walk = nil
 	if g.empty() {
 		l.freeGroup(ref, g)
 	}
 }
 
+// recycle keeps walks that have ended for other groups. None of their frames is in the batch.
+func (l *loop) recycle() {
+	for _, w := range l.ended {
+		w.finish(&l.inbox)
+		if len(l.spareWalks) < maxSpareWalks && cap(w.later) <= maxSpareItems {
+			l.spareWalks = append(l.spareWalks, w)
+		}
+	}
+	clear(l.ended)
+	l.ended = l.ended[:0]
+}
+
 // maxSpareWalks bounds what many messages to many keys leave behind.
-const maxSpareWalks = 64
+const maxSpareWalks = maxBatch
 
 func (l *loop) freeGroup(ref uint32, g *group) {
 	*g = group{}
@@ -234,9 +247,7 @@ func (l *loop) deliverNow(c *conn, w *walk) {
 	}
 	c.seen = w.now[len(w.now)-1].Mid
 	l.delivered += int64(len(w.now) - first)
-	if l.send(c, f.bytes[f.starts[first]:], len(w.now)-first) {
-		f.shared = true
-	}
+	l.sendFrames(c, f.bytes[f.starts[first]:], len(w.now)-first, f)
 }
 
 func (l *loop) encode(f *frames, v wire.Variant, messages []*message.Message) {

@@ -132,9 +132,9 @@ func (d *device) next() (mid, prev int64, text string, gap bool, err error) {
 	return m.Mid, m.Prev, m.Msg, gap, nil
 }
 
-// engines runs test over both engines.
+// engines runs test over all engines.
 func engines(t *testing.T, test func(*testing.T, comet.Engine)) {
-	for name, engine := range map[string]comet.Engine{"epoll": comet.EngineEpoll, "net": comet.EngineNet} {
+	for name, engine := range map[string]comet.Engine{"io_uring": comet.EngineRing, "epoll": comet.EngineEpoll, "net": comet.EngineNet} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, engine)

@@ -198,7 +198,7 @@ type engineRow struct {
 // engineRows are the ways in which a gateway moves bytes.
 func engineRows(t *testing.T) []engineRow {
 	t.Helper()
-	return []engineRow{{"epoll", EngineAuto, nil}, {"net", EngineNet, nil}, {"tls", EngineAuto, testTLS(t)}}
+	return []engineRow{{"io_uring", EngineRing, nil}, {"epoll", EngineEpoll, nil}, {"net", EngineNet, nil}, {"tls", EngineAuto, testTLS(t)}}
 }
 
 // testTLS returns how TLS is spoken with a certificate that nobody trusts.

@@ -42,7 +42,9 @@ type loop struct {
 	groups     slab[group]
 	fresh      uint32   // a group that nobody has yet: the next subscription may take it
 	walks      []uint32 // groups with messages to deliver, in turn
+	ended      []*walk  // whose frames may be in the batch still
 	spareWalks []*walk
+	batch      []sending
 	chores     []chore
 	delivered  int64 // messages to connections, not yet in Stats
 	wheel      wheel
@@ -50,7 +52,7 @@ type loop struct {
 	encoder    wire.Encoder
 	parser     ws.Parser
 	args       [][]byte        // scratch of command parsing
-	replies    []byte          // scratch of heartbeat answers
+	beats      []byte          // answers to some heartbeats; never changed
 	draining   bool            // subscribers are told to go, and nothing more is delivered
 	leaving    chan<- struct{} // told when the last connection has gone; nil: nobody waits for it
 	closed     bool            // connections that still come are closed at once
@@ -62,6 +64,8 @@ type poller interface {
 	engine
 	// wait returns when there is something to do, or at the next tick; at once unless block.
 	wait(block bool)
+	// sendAll sends what sends ask for, to sockets that it watches, without waiting, and sets their results.
+	sendAll(sends []sending)
 	// dispatch handles what wait found. The caller holds the loop's lock.
 	dispatch(*loop)
 	// wake ends a wait, this one or the next. Anyone may call it.
@@ -78,11 +82,11 @@ func loopCount(n int) int {
 }
 
 func newLoop(g *Gateway) (*loop, error) {
-	l := &loop{g: g, start: time.Now(), buf: make([]byte, readBuffer)}
+	l := &loop{g: g, start: time.Now(), buf: make([]byte, readBuffer), beats: heartbeatAnswers(maxBeats)}
 	l.inbox.init()
 	l.fresh = l.groups.take()
 	var err error
-	l.poll, err = newPoller()
+	l.poll, err = newPoller(&g.cfg)
 	return l, err
 }
 
@@ -105,6 +109,7 @@ func (l *loop) turn() (busy bool) {
 	l.walk(slice)
 	l.work(slice)
 	l.wheel.advance(&l.conns, l.seconds(), l.expired)
+	l.sendBatch()
 	busy = len(l.walks) > 0 || len(l.chores) > 0
 	l.mu.Unlock()
 	return busy || l.inbox.waiting.Load() > 0
@@ -234,6 +239,9 @@ func (l *loop) remove(c *conn) {
 
 // close ends c at once. What waits for it is lost to it; nothing stored is.
 func (l *loop) close(c *conn, why Reason) {
+	if l.settle(c); c.state == free {
+		return
+	}
 	if c.why != 0 {
 		why = c.why // it was on its way already
 	}

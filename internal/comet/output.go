@@ -68,8 +68,6 @@ func (q *queue) written(n int) (left bool) {
 // engine moves the bytes of connections. There are two: they differ in reading, writing
 // and waking, and in nothing else.
 type engine interface {
-	// write writes what the connection takes at once and returns how much that was.
-	write(c *conn, b []byte) (int, error)
 	// flush goes on with c.out, now or when there is room; the loop's written is told.
 	flush(l *loop, c *conn)
 	// shutdown tells the peer that nothing more comes.
@@ -88,30 +86,6 @@ func (l *loop) engine(c *conn) engine {
 		return c.aux.net
 	}
 	return l.poll
-}
-
-// send writes b, in which so many messages end, to c behind what waits for it already; with 0
-// it counts as nothing that waits, and is bounded by whoever sends it. It
-// tells whether b is held on to; the caller must not change it then.
-func (l *loop) send(c *conn, b []byte, messages int) (held bool) {
-	if c.out == nil {
-		n, err := l.engine(c).write(c, b)
-		if err != nil {
-			l.close(c, Failed)
-			return false
-		}
-		if n == len(b) {
-			return false
-		}
-		b = b[n:]
-		c.out = new(queue)
-	} else if l.overfull(c, len(b), messages) {
-		l.close(c, Slow)
-		return false
-	}
-	c.out.put(b, messages)
-	l.engine(c).flush(l, c)
-	return true
 }
 
 // overfull tells whether so much more would be too much. Where nothing waits there is room for

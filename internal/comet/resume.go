@@ -89,7 +89,10 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 	if len(out) > 0 {
 		l.send(c, out, 0) // bounded by the page and by what may be held
 	}
-	if !live && c.state != free {
+	if live {
+		return
+	}
+	if l.settle(c); c.state != free {
 		l.readMissed(c)
 	}
 }

@@ -206,32 +206,38 @@ func (l *loop) alive(c *conn) {
 
 // heartbeats takes the bytes that a legacy RESP subscriber may send: h, each answered, and line ends.
 func (l *loop) heartbeats(c *conn, b []byte) int {
-	replies := l.replies[:0]
-	n := 0
+	n, beats := 0, 0
 	for ; n < len(b); n++ {
 		if b[n] == 'h' {
-			replies = append(replies, wire.TextHeartbeat...)
+			beats++
 		} else if b[n] != '\r' && b[n] != '\n' {
 			break
 		}
 	}
-	l.answerHeartbeats(c, replies)
+	l.answerHeartbeats(c, beats)
 	if n < len(b) && c.state != free {
 		l.closePolitely(c, BadHeartbeat)
 	}
 	return n
 }
 
-func (l *loop) answerHeartbeats(c *conn, replies []byte) {
-	n := len(replies) / len(wire.TextHeartbeat)
+// maxBeats is how many heartbeats of one read are answered without an allocation.
+const maxBeats = 64
+
+// heartbeatAnswers returns n answers.
+func heartbeatAnswers(n int) []byte { return bytes.Repeat([]byte(wire.TextHeartbeat), n) }
+
+func (l *loop) answerHeartbeats(c *conn, n int) {
 	if n == 0 {
 		return
 	}
 	l.g.Stats.Heartbeats.Add(int64(n))
 	l.alive(c)
-	if l.replies = replies; l.send(c, replies, n) {
-		l.replies = nil
+	answers := l.beats
+	if n > maxBeats {
+		answers = heartbeatAnswers(n)
 	}
+	l.send(c, answers[:n*len(wire.TextHeartbeat)], n)
 }
 
 // frame takes one WebSocket frame.

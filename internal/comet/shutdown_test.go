@@ -64,7 +64,7 @@ func socketPairs(t *testing.T) (pair func() (ours, peers net.Conn)) {
 // A handshake may end, and net/http may hand a connection back, when the loops have ended.
 func TestAConnectionThatComesAfterTheEndIsClosed(t *testing.T) {
 	t.Parallel()
-	for name, engine := range map[string]Engine{"epoll": EngineAuto, "net": EngineNet} {
+	for name, engine := range map[string]Engine{"epoll": EngineEpoll, "net": EngineNet} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g, _, ln := newTestGateway(t, engine)

@@ -131,6 +131,9 @@ func refusalOf(err error) (*ws.HandshakeError, Reason) {
 
 // handOver gives c's socket to net/http, with all that was read of it.
 func (l *loop) handOver(c *conn, unread []byte) {
+	if l.settle(c); c.state == free {
+		return
+	}
 	ln := l.g.all()[c.from]
 	nc, err := l.engine(c).detach(l, c)
 	l.remove(c)

@@ -26,7 +26,7 @@ type Config struct {
 	Public       []Address `group:"listen" default:"127.0.0.1:6969" reload:"tls" help:"Where devices and browsers connect: HOST:PORT, or HOST:PORT?tls_cert=FILE&tls_key=FILE for TLS; may be given several times."`
 	Admin        []Address `group:"listen" default:"127.0.0.1:6970" reload:"tls" help:"Where backends push and manage keys; beyond loopback it needs api_keys."`
 	Ops          []Address `group:"listen" default:"127.0.0.1:6971" reload:"tls" help:"Where operators look: /readyz, /metrics, /stat, /debug/pprof; beyond loopback it needs api_keys."`
-	Engine       string    `group:"listen" default:"auto" oneof:"auto,epoll,net" help:"What carries connections: epoll (Linux), net (any system), auto (the best there is)."`
+	Engine       string    `group:"listen" default:"auto" oneof:"auto,io_uring,epoll,net" help:"What carries connections: event loops that send in batches (io_uring, Linux) or one by one (epoll, Linux), a goroutine for each (net, any system), or the best there is (auto)."`
 	Loops        int       `group:"listen" default:"0" min:"0" max:"64" help:"Event loops; 0: half of the cores, at least one."`
 	Node         string    `group:"listen" placeholder:"NAME" help:"Name of this node; empty: the name of the host."`
 	AdvertiseTCP []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses."`

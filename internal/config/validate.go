@@ -104,8 +104,8 @@ func (c *Config) checkListeners(add func(name, text string)) {
 			}
 		}
 	}
-	if c.Engine == "epoll" && runtime.GOOS != "linux" {
-		add("engine", "epoll is there on Linux only; auto takes the best there is")
+	if (c.Engine == "epoll" || c.Engine == "io_uring") && runtime.GOOS != "linux" {
+		add("engine", c.Engine+" is there on Linux only; auto takes the best there is")
 	}
 }
 

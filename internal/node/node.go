@@ -131,6 +131,8 @@ func (n *Node) gatewayConfig(cfg *config.Config) comet.Config {
 
 func engineOf(name string) comet.Engine {
 	switch name {
+	case "io_uring":
+		return comet.EngineRing
 	case "epoll":
 		return comet.EngineEpoll
 	case "net":

@@ -1,0 +1,123 @@
+package comet
+
+import (
+	"slices"
+	"syscall"
+)
+
+// What a loop sends to its sockets within a turn leaves in batches: the engine may have a cheaper
+// way for many than one system call each.
+//
+//	send ─> batch ─┬─ full, or the turn ends, or something must come after ─> sendAll ─> sent
+//	               └─ a connection whose socket is full: its queue
+//
+// A connection is in the batch at most once, and then nothing waits in its queue.
+
+// maxBatch is how many sends leave together. More gain nothing, and keep a processor in the kernel for longer.
+const maxBatch = 64
+
+// sending is one send of a batch.
+type sending struct {
+	bytes    []byte  // not changed until it has been sent
+	frames   *frames // that bytes are of; nil: bytes are the connection's own
+	conn     uint32  // its place in the loop
+	fd       int32
+	messages int32 // that end in bytes
+	result   int32 // how much the socket took, or below 0 the number of an error; set by sendAll
+}
+
+// outcome returns how much was sent. A socket that takes nothing now is no error.
+func (s *sending) outcome() (n int, err error) {
+	switch errno := syscall.Errno(-s.result); {
+	case s.result >= 0:
+		return int(s.result), nil
+	case errno == syscall.EAGAIN || errno == syscall.EINTR:
+		return 0, nil
+	default:
+		return 0, errno
+	}
+}
+
+// send sends b, in which so many messages end, to c behind what waits for it already; with 0
+// it counts as nothing that waits, and is bounded by whoever sends it. b must not be changed any more.
+// It leaves when the batch does: only then a connection that has failed is closed.
+func (l *loop) send(c *conn, b []byte, messages int) { l.sendFrames(c, b, messages, nil) }
+
+// sendFrames is send for bytes of f, which is told if they are held on to.
+func (l *loop) sendFrames(c *conn, b []byte, messages int, f *frames) {
+	if f == nil && l.joined(c, b, messages) {
+		return
+	}
+	l.settle(c)
+	switch {
+	case c.state == free:
+	case c.out != nil && l.overfull(c, len(b), messages):
+		l.close(c, Slow)
+	case c.out != nil || c.fd < 0:
+		l.wait(c, b, messages, f)
+	default:
+		c.flags |= batched
+		l.batch = append(l.batch, sending{bytes: b, frames: f, conn: c.index, fd: c.fd, messages: int32(messages)})
+		if len(l.batch) == maxBatch {
+			l.sendBatch()
+		}
+	}
+}
+
+// joined adds b to what the batch has for c, if that came last and is c's own.
+func (l *loop) joined(c *conn, b []byte, messages int) bool {
+	if c.flags&batched == 0 {
+		return false
+	}
+	last := &l.batch[len(l.batch)-1]
+	if last.conn != c.index || last.frames != nil {
+		return false
+	}
+	last.bytes = append(slices.Clip(last.bytes), b...)
+	last.messages += int32(messages)
+	return true
+}
+
+// settle has c out of the batch: whatever comes next comes after it. c may be closed by it.
+func (l *loop) settle(c *conn) {
+	if c.flags&batched != 0 {
+		l.sendBatch()
+	}
+}
+
+// sendBatch sends what is in the batch, and gives walks back whose frames were in it.
+func (l *loop) sendBatch() {
+	if len(l.batch) > 0 {
+		l.poll.sendAll(l.batch)
+		for i := range l.batch {
+			l.sent(&l.batch[i])
+		}
+		clear(l.batch)
+		l.batch = l.batch[:0]
+	}
+	l.recycle()
+}
+
+// sent has the rest of s wait until its socket has room, if it did not take all.
+func (l *loop) sent(s *sending) {
+	c := l.conns.at(s.conn)
+	c.flags &^= batched
+	n, err := s.outcome()
+	if err != nil {
+		l.close(c, Failed)
+	} else if n < len(s.bytes) {
+		l.wait(c, s.bytes[n:], int(s.messages), s.frames)
+	}
+}
+
+// wait queues b for c.
+func (l *loop) wait(c *conn, b []byte, messages int, f *frames) {
+	if c.out == nil {
+		c.out = new(queue)
+	}
+	if f != nil {
+		f.shared = true
+	}
+	c.out.put(b, messages)
+	l.engine(c).flush(l, c)
+}
