@@ -22,17 +22,17 @@ var ErrFailed = errors.New("not every message came exactly once and in order")
 // patience is how long a measurement waits for an answer.
 const patience = 10 * time.Second
 
-// Target is a node that runs already, on this machine.
+// Target is a node, or a peer, that runs already on this machine.
 type Target struct {
 	Public string // HOST:PORT where devices subscribe
 	Admin  string // HOST:PORT where backends push
-	Ops    string // HOST:PORT where /stat is
+	Ops    string // HOST:PORT where /stat is; "" for a peer
 	PID    int    // of its process
 }
 
 // Config is what every measurement is told.
 type Config struct {
-	Subjects []string      // measured in turn: "gopush tcp", "gopush ws", "floor"
+	Subjects []string      // measured in turn: "gopush tcp", "gopush ws", "floor", a peer
 	Floor    string        // program made of bench/floor.c, for the subject "floor"
 	Binary   string        // gopush, started as "gopush serve" on free ports for each run
 	Target   *Target       // measured instead, if not nil

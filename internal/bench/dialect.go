@@ -54,20 +54,39 @@ func legacyItem(text []byte) (item, error) {
 }
 
 // legacyWebSocket is "legacy WebSocket".
-type legacyWebSocket struct {
+type legacyWebSocket struct{ webSocket }
+
+func newLegacyWebSocket(host string) *legacyWebSocket {
+	return &legacyWebSocket{newWebSocket(host)}
+}
+
+func (d *legacyWebSocket) hello(key string) []byte {
+	query := url.Values{"key": {key}, "heartbeat": {heartbeat}, "ver": {"1"}}
+	return d.handshake("/sub?" + query.Encode())
+}
+
+func (d *legacyWebSocket) next(buf []byte) (it item, n int, err error) {
+	text, upgrade, n, err := d.text(buf)
+	if n > 0 && !upgrade {
+		it, err = legacyItem(text)
+	}
+	return it, n, err
+}
+
+// webSocket is what is the same for the subscribers of all servers that speak it.
+type webSocket struct {
 	host   string
 	parser ws.Parser
 }
 
-func newLegacyWebSocket(host string) *legacyWebSocket {
-	return &legacyWebSocket{host: host, parser: ws.Parser{MaxMessage: maxMessage, Client: true}}
+func newWebSocket(host string) webSocket {
+	return webSocket{host: host, parser: ws.Parser{MaxMessage: maxMessage, Client: true}}
 }
 
-// hello always has the same challenge: a measurement does not check the handshake.
-func (d *legacyWebSocket) hello(key string) []byte {
-	query := url.Values{"key": {key}, "heartbeat": {heartbeat}, "ver": {"1"}}
+// handshake always has the same challenge: a measurement does not check the answer to it.
+func (d *webSocket) handshake(target string) []byte {
 	lines := []string{
-		"GET /sub?" + query.Encode() + " HTTP/1.1",
+		"GET " + target + " HTTP/1.1",
 		"Host: " + d.host,
 		"Connection: Upgrade",
 		"Upgrade: websocket",
@@ -77,22 +96,23 @@ func (d *legacyWebSocket) hello(key string) []byte {
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-func (d *legacyWebSocket) next(buf []byte) (it item, n int, err error) {
-	if bytes.HasPrefix(buf, []byte("HTTP/")) {
+// text takes a text frame from the start of buf, or the answer to the handshake: upgrade. n is 0
+// if it is not complete.
+func (d *webSocket) text(buf []byte) (text []byte, upgrade bool, n int, err error) {
+	if buf[0] == 'H' { // of HTTP; no frame begins so
 		n, err = upgraded(buf)
-		return item{}, n, err
+		return nil, true, n, err
 	}
 	msg, n, _, err := d.parser.Next(buf, nil, false)
 	switch {
 	case n == 0 || err != nil:
-		return item{}, 0, err
+		return nil, false, 0, err
 	case msg.Op == ws.Close:
-		return item{}, 0, fmt.Errorf("closed by the server with code %d, %q", msg.Code, msg.Reason)
+		return nil, false, 0, fmt.Errorf("closed by the server with code %d, %q", msg.Code, msg.Reason)
 	case msg.Op != ws.Text:
-		return item{}, 0, fmt.Errorf("a frame with opcode %d, or a fragment, where a text is due", msg.Op)
+		return nil, false, 0, fmt.Errorf("a frame with opcode %d, or a fragment, where a text is due", msg.Op)
 	}
-	it, err = legacyItem(msg.Payload)
-	return it, n, err
+	return msg.Payload, false, n, nil
 }
 
 // upgraded takes the head of the answer to a handshake.

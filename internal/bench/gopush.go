@@ -9,19 +9,15 @@ import (
 	"strconv"
 )
 
-// gopush is a node of this repository: the one that the configuration names, or a new one in a
-// directory of its own for each run.
+// gopush is a node of this repository, a new one in a directory of its own for each run.
 type gopush struct {
-	config   *Config
+	binary   string
 	protocol Protocol // of the subscribers
 }
 
 func (g *gopush) name() string { return "gopush " + string(g.protocol) }
 
 func (g *gopush) start(ctx context.Context, need needs) (*process, error) {
-	if g.config.Target != nil {
-		return &process{Target: *g.config.Target, stop: func() {}}, nil
-	}
 	dir, err := os.MkdirTemp("", "gopush-bench-")
 	if err != nil {
 		return nil, err
@@ -34,7 +30,7 @@ func (g *gopush) start(ctx context.Context, need needs) (*process, error) {
 	if need.stored > 0 {
 		args = append(args, "--max-stored-per-key", strconv.Itoa(need.stored))
 	}
-	p, err := start(ctx, "ops", g.config.Binary, args...)
+	p, err := start(ctx, "ops", g.binary, args...)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
@@ -71,7 +67,7 @@ func (*v1) hello() []byte { return nil }
 
 func (v *v1) pushes(dst []byte, batch []push) (out []byte, answers int) {
 	if len(batch) == 1 {
-		return v.post(dst, "/v1/push/"+batch[0].key+"?expire="+v.expire, batch[0].payload), 1
+		return appendPost(dst, v.host, "/v1/push/"+batch[0].key+"?expire="+v.expire, batch[0].payload), 1
 	}
 	v.body = append(v.body[:0], `{"messages":[`...)
 	for i, p := range batch {
@@ -84,12 +80,13 @@ func (v *v1) pushes(dst []byte, batch []push) (out []byte, answers int) {
 		v.body = append(v.body, '}')
 	}
 	v.body = append(v.body, `]}`...)
-	return v.post(dst, "/v1/push", v.body), 1
+	return appendPost(dst, v.host, "/v1/push", v.body), 1
 }
 
-func (v *v1) post(dst []byte, path string, body []byte) []byte {
-	dst = append(append(append(dst, "POST "...), path...), " HTTP/1.1\r\nHost: "...)
-	dst = append(append(dst, v.host...), "\r\nContent-Length: "...)
+// appendPost appends a request over HTTP/1.1.
+func appendPost(dst []byte, host, target string, body []byte) []byte {
+	dst = append(append(append(dst, "POST "...), target...), " HTTP/1.1\r\nHost: "...)
+	dst = append(append(dst, host...), "\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	return append(append(dst, "\r\n\r\n"...), body...)
 }

@@ -20,25 +20,12 @@ type process struct {
 
 // start runs binary and returns when it has printed the address of the last kind.
 func start(ctx context.Context, last, binary string, args ...string) (*process, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 2 * patience
+	cmd := exec.Command(binary, args...)
 	said := &addresses{last: last, complete: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = said, os.Stderr
-	if err := cmd.Start(); err != nil {
-		cancel()
+	ended, stop, err := launch(ctx, cmd)
+	if err != nil {
 		return nil, err
-	}
-	ended := make(chan struct{})
-	var waiting sync.WaitGroup
-	waiting.Go(func() {
-		cmd.Wait()
-		close(ended)
-	})
-	stop := func() {
-		cancel()
-		waiting.Wait()
 	}
 	select {
 	case <-said.complete:
@@ -52,6 +39,33 @@ func start(ctx context.Context, last, binary string, args ...string) (*process, 
 	}
 	target.PID = cmd.Process.Pid
 	return &process{Target: target, stop: stop}, nil
+}
+
+// launch starts cmd. ended is closed when its process has ended; stop asks it to, and waits. So
+// does the end of ctx, without waiting.
+func launch(ctx context.Context, cmd *exec.Cmd) (ended <-chan struct{}, stop func(), err error) {
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	end := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		cmd.Wait()
+		close(end)
+	})
+	terminate := func() { cmd.Process.Signal(syscall.SIGTERM) }
+	left := context.AfterFunc(ctx, terminate)
+	stop = func() {
+		left()
+		terminate()
+		select {
+		case <-end:
+		case <-time.After(2 * patience):
+			cmd.Process.Kill()
+		}
+		waiting.Wait()
+	}
+	return end, stop, nil
 }
 
 // addresses takes from what a process prints, "  public  127.0.0.1:6969 …", where it listens.

@@ -1,0 +1,45 @@
+package bench_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"gopush/internal/bench"
+)
+
+// programs are the peers by their names, with the program of each.
+var programs = map[string]string{
+	"redis": "redis-server", "nats": "nats-server", "mosquitto": "mosquitto", "nchan": "nginx",
+}
+
+// withPeers runs test for each peer that is installed.
+func withPeers(t *testing.T, test func(t *testing.T, name string)) {
+	for name, program := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := exec.LookPath(program)
+			_, err2 := exec.LookPath(filepath.Join("/usr/sbin", program))
+			if err != nil && err2 != nil {
+				t.Skipf("%s is not installed: make peers-deps", program)
+			}
+			test(t, name)
+		})
+	}
+}
+
+func TestBroadcastOfPeers(t *testing.T) {
+	t.Parallel()
+	withPeers(t, func(t *testing.T, name string) {
+		report, err := bench.Broadcast(t.Context(), bench.BroadcastConfig{
+			Config:      bench.Config{Subjects: []string{name}, Runs: 1},
+			Connections: 20, Messages: 50, Size: 200, Window: 8,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (bench.Tally{Received: 20 * 53}); report.Tally != want {
+			t.Errorf("counted %+v, want %+v", report.Tally, want)
+		}
+	})
+}
