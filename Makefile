@@ -8,10 +8,10 @@ PKG      ?= ./...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz bench measure
+.PHONY: help run build deps test check lint race fuzz bench measure peers-deps bench-peers bench-render
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build and start a node with its embedded store (ARGS="--log-level debug")
 	@exec bin/gopush serve $(ARGS)
@@ -54,6 +54,12 @@ measure: build bin/floor ## Measure a node as docs/benchmarks.md has it: memory,
 	bin/gopush bench idle
 	bin/gopush bench broadcast --runs 5 --floor bin/floor
 	bin/gopush bench push --runs 5
+
+peers-deps: bin/nats-server ## Install the servers that bench-peers measures beside a node
+	@sh tools/deps.sh peers
+
+bin/nats-server: tools/go.mod
+	CGO_ENABLED=0 $(GO) build -modfile=tools/go.mod -o $@ github.com/nats-io/nats-server/v2
 
 bin/floor: bench/floor.c
 	@mkdir -p bin

@@ -1,16 +1,23 @@
 #!/bin/sh
 # Prints what the tests need besides Go, and installs what is missing: with apt-get where there
-# is one, else it says what to install.
+# is one, else it says what to install. "deps.sh peers" does so for the servers that a node is
+# measured beside.
 set -eu
 
+PATH=$PATH:/usr/sbin # where Debian has servers
 missing=
+
+# there PROGRAM: it can be run, or is a file.
+there() {
+	command -v "$1" >/dev/null 2>&1 || [ -f "$1" ]
+}
 
 # need WHY PACKAGE PROGRAM...: one of the programs must be there; PACKAGE is Debian's name for it.
 need() {
 	why=$1 package=$2
 	shift 2
 	for program; do
-		if command -v "$program" >/dev/null 2>&1; then
+		if there "$program"; then
 			echo "found    $program ($why)"
 			return
 		fi
@@ -19,8 +26,16 @@ need() {
 	missing="$missing $package"
 }
 
-need "C compiler for the race detector" gcc cc gcc clang
-need "browser for the test of the WebSocket dialect" chromium chromium chromium-browser google-chrome
+if [ "${1:-}" = peers ]; then
+	need "C compiler for the floor" gcc cc gcc clang
+	need "peer redis" redis-server redis-server
+	need "peer mosquitto" mosquitto mosquitto
+	need "peer nchan" nginx nginx
+	need "peer nchan" libnginx-mod-nchan /usr/lib/nginx/modules/ngx_nchan_module.so
+else
+	need "C compiler for the race detector" gcc cc gcc clang
+	need "browser for the test of the WebSocket dialect" chromium chromium chromium-browser google-chrome
+fi
 
 [ -n "$missing" ] || exit 0
 
