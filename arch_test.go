@@ -119,7 +119,7 @@ func house(t *testing.T) map[string][]string {
 // packageNames returns the names with a slash that begin a line of the table.
 func packageNames(line string) (names []string) {
 	for _, field := range strings.Fields(line) {
-		if !regexp.MustCompile(`^[a-z]+(/[a-z]+|/)+$`).MatchString(field) {
+		if !regexp.MustCompile(`^[a-z]+(/[a-z0-9]+|/)+$`).MatchString(field) {
 			break
 		}
 		names = append(names, strings.TrimSuffix(field, "/"))
