@@ -2,7 +2,9 @@ package channel
 
 import (
 	"context"
+	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"gopush/internal/message"
@@ -31,11 +33,32 @@ const (
 const appendShare = 4
 
 // batch is one turn of an appender: the work of several channels and the entries of all of them.
+// An appender uses one again and again, for its slices.
 type batch struct {
 	works   []work
 	entries []Entry
 	since   time.Time // when the oldest push that is to be stored came
 	bytes   int
+}
+
+// maxSpareEntries is how many entries a batch keeps room for between turns.
+const maxSpareEntries = 4096
+
+// begin makes b the batch of so many channels; nothing of it came after now.
+func (b *batch) begin(channels int, now time.Time) {
+	b.works = slices.Grow(b.works, channels)[:channels]
+	b.since, b.bytes = now, 0
+}
+
+// end lets go of the messages. kept tells that the store has kept the entries.
+func (b *batch) end(kept bool) {
+	clear(b.works)
+	b.works = b.works[:0]
+	if kept || cap(b.entries) > maxSpareEntries {
+		b.entries = nil
+	}
+	clear(b.entries)
+	b.entries = b.entries[:0]
 }
 
 // work is the part of a batch that belongs to one channel.
@@ -50,31 +73,43 @@ type work struct {
 
 func (h *Hub) runAppender() {
 	var channels []*Channel
+	var b batch
 	for {
 		if channels = h.appenders.take(channels); len(channels) == 0 {
 			return
 		}
-		h.turn(channels)
+		h.turn(&b, channels)
 		clear(channels)
 	}
 }
 
 // turn stores and releases what waits in channels.
-func (h *Hub) turn(channels []*Channel) {
-	b := &batch{works: make([]work, len(channels)), since: h.clock.now()}
+func (h *Hub) turn(b *batch, channels []*Channel) {
+	b.begin(len(channels), h.clock.now())
 	for i, c := range channels {
 		w := &b.works[i]
 		w.channel, w.hash = c, h.hash(c.key)
 		w.bucket = h.bucketOf(w.hash)
-		h.prepare(w)
 		h.Flush(h.build(b, w))
 	}
-	h.append(b)
+	kept := h.append(b)
 	var touched SinkSet
 	for i := range b.works {
 		touched |= h.settle(&b.works[i])
 	}
 	h.Flush(touched)
+	b.end(kept)
+}
+
+// ready tells whether w's channel needs no prepare. The bucket is locked.
+func (h *Hub) ready(w *work) bool {
+	return w.channel.state&(loaded|doubtful) == loaded && h.clock.reaches(h.clock.now(), w.mostMid())
+}
+
+// mostMid returns a mid that none of the mids that w's channel now needs is above, but for the
+// clock. The bucket is locked.
+func (w *work) mostMid() int64 {
+	return max(w.channel.released, w.bucket.last) + message.MidStep*int64(1+len(w.channel.extra.queue))
 }
 
 // prepare does what may block before mids are given: it learns what the store knows of w's
@@ -85,11 +120,11 @@ func (h *Hub) prepare(w *work) {
 	w.bucket.mu.Unlock()
 	ctx, cancel := h.untilTimeout(w)
 	defer cancel()
-	if state&loaded == 0 || state&doubtful != 0 {
+	if state&(loaded|doubtful) != loaded {
 		h.learn(ctx, w, state, from)
 	}
 	w.bucket.mu.Lock()
-	need := max(w.channel.released, w.bucket.last) + message.MidStep*int64(1+len(w.channel.extra.queue))
+	need := w.mostMid()
 	w.bucket.mu.Unlock()
 	_ = h.clock.reach(ctx, need) // the pushes fail if it is not reached
 }
@@ -162,17 +197,22 @@ func (h *Hub) catchUpLast(ctx context.Context, w *work) error {
 	return nil
 }
 
-// append stores b's entries, by the moment that the oldest of them times out.
-func (h *Hub) append(b *batch) {
+// append stores b's entries, by the moment that the oldest of them times out. kept: the store
+// has not told what became of one, and may still look at them.
+func (h *Hub) append(b *batch) (kept bool) {
 	if len(b.entries) == 0 {
-		return
+		return false
 	}
 	left := h.cfg.StoreTimeout - h.clock.now().Sub(b.since)
 	ctx, cancel := context.WithTimeout(context.Background(), left)
 	results := h.cfg.Store.Append(ctx, b.entries)
 	cancel()
+	kept = slices.ContainsFunc(results, isUnknown)
 	for i := range b.works {
 		w := &b.works[i]
 		w.results, results = results[:len(w.entries)], results[len(w.entries):]
 	}
+	return kept
 }
+
+func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }

@@ -3,6 +3,7 @@ package channel
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"gopush/internal/message"
 )
@@ -12,6 +13,11 @@ import (
 func (h *Hub) build(b *batch, w *work) (touched SinkSet) {
 	w.bucket.mu.Lock()
 	defer w.bucket.mu.Unlock()
+	if !h.ready(w) {
+		w.bucket.mu.Unlock()
+		h.prepare(w)
+		w.bucket.mu.Lock()
+	}
 	h.takePushes(b, w)
 	return h.buildEntries(b, w)
 }
@@ -33,17 +39,18 @@ func (h *Hub) takePushes(b *batch, w *work) {
 // buildEntries gives the pushes of w mids and makes the stored ones entries of b. What leaves w
 // here: stored pushes that cannot be stored, which fail, and live-only ones before all entries.
 func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
+	now := h.clock.now() // not before any of them came
 	first, prev := len(b.entries), w.channel.stored
 	kept := w.pushes[:0]
 	for _, p := range w.pushes {
 		switch {
-		case p.push.Expire > 0 && !h.storable(w.channel, p):
+		case p.push.Expire > 0 && !h.storable(w.channel, p, now):
 			touched |= p.call.from
-		case !h.mint(w.bucket, w.channel, p):
+		case !h.mint(w.bucket, w.channel, p, now):
 			p.fail(fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable))
 			touched |= p.call.from
 		case p.push.Expire > 0:
-			b.add(p, h.entry(p, prev))
+			b.add(p, prev)
 			kept, prev = append(kept, p), p.mid
 		case len(b.entries) > first:
 			kept = append(kept, p)
@@ -56,37 +63,38 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 	return touched
 }
 
-func (b *batch) add(p *pending, e Entry) {
-	b.entries = append(b.entries, e)
+// add makes p, which has its mid, an entry.
+func (b *batch) add(p *pending, prev int64) {
+	b.entries = append(b.entries, Entry{
+		Key: p.push.Key, IdemKey: p.push.IdemKey,
+		Message: message.Message{
+			Mid: p.mid, Prev: prev, GID: p.push.GID, Expires: p.expires(), Form: p.push.Form, Payload: p.push.Payload,
+		},
+	})
 	if p.since.Before(b.since) {
 		b.since = p.since
 	}
 }
 
-// storable tells whether p may be tried, or fails it.
-func (h *Hub) storable(c *Channel, p *pending) bool {
+// storable tells whether p may be tried now, or fails it.
+func (h *Hub) storable(c *Channel, p *pending, now time.Time) bool {
 	switch {
 	case p.skipped():
 		return false
 	case c.state&loaded == 0:
 		p.fail(fmt.Errorf("%w: the key's last message could not be read", ErrUnavailable))
 		return false
-	case h.clock.now().Sub(p.since) > h.cfg.StoreTimeout-h.cfg.StoreTimeout/appendShare:
+	case now.Sub(p.since) > h.cfg.StoreTimeout-h.cfg.StoreTimeout/appendShare:
 		p.fail(fmt.Errorf("%w: waited too long for its turn, store_timeout is %v", ErrUnavailable, h.cfg.StoreTimeout))
 		return false
 	}
 	return true
 }
 
-func (h *Hub) entry(p *pending, prev int64) Entry {
-	expires := message.Never
-	if p.push.Expire < math.MaxInt64 {
-		expires = h.clock.now().Add(p.push.Expire)
+// expires returns until when p is kept, counted from when it came.
+func (p *pending) expires() time.Time {
+	if p.push.Expire == math.MaxInt64 {
+		return message.Never
 	}
-	return Entry{
-		Key: p.push.Key, IdemKey: p.push.IdemKey,
-		Message: message.Message{
-			Mid: p.mid, Prev: prev, GID: p.push.GID, Expires: expires, Form: p.push.Form, Payload: p.push.Payload,
-		},
-	}
+	return p.since.Add(p.push.Expire)
 }

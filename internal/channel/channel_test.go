@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gopush/internal/channel"
 	"gopush/internal/message"
 	"gopush/internal/store/memory"
@@ -273,6 +275,27 @@ func TestAnUnknownOutcomeIsLookedUp(t *testing.T) {
 		t.Fatalf("posted %v, want 1 and 2", got)
 	}
 	checkChain(t, got, barrier)
+}
+
+// What the store answered for is used again; what it did not is left to it.
+func TestEntriesOfAnUnknownOutcomeAreTheStores(t *testing.T) {
+	t.Parallel()
+	s := &failing{Store: memory.New(memory.Config{})}
+	var kept, was []channel.Entry
+	s.append = func(ctx context.Context, e []channel.Entry) []error {
+		if kept == nil {
+			kept, was = e, slices.Clone(e)
+			return all(e, channel.ErrUnknown)
+		}
+		return s.Store.Append(ctx, e)
+	}
+	h, _ := open(t, s, 1, nil)
+	for i := range 10 { // of which each appender gets some
+		publish(t, h, push("k", fmt.Sprint(i), time.Minute))
+	}
+	if diff := cmp.Diff(was, kept); diff != "" {
+		t.Errorf("entries changed after Append answered ErrUnknown (-before +after):\n%s", diff)
+	}
 }
 
 // Two hubs on one store both believe that they own a key: every message of both is posted by

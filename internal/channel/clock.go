@@ -54,16 +54,19 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 // reach returns once mids up to mid may be given, or why they may not. The owner of a key needs
 // it after another node, whose limit was higher.
 func (k *clock) reach(ctx context.Context, mid int64) error {
-	if mid <= k.limit.Load() && !k.late() {
+	if k.reaches(k.now(), mid) {
 		return nil
 	}
 	return k.advance(ctx, mid)
 }
 
-// late tells that mids would fall behind the clock, and that moving the limit may help: nothing
+// reaches tells whether mids up to mid may be given, and do not fall behind now.
+func (k *clock) reaches(now time.Time, mid int64) bool { return mid <= k.limit.Load() && !k.late(now) }
+
+// late tells that mids would fall behind now, and that moving the limit may help: nothing
 // was pushed for a while. Whoever may block calls reach first.
-func (k *clock) late() bool {
-	return !k.stuck.Load() && message.MidAt(k.now()) > k.limit.Load()-midsOf(limitReserve)
+func (k *clock) late(now time.Time) bool {
+	return !k.stuck.Load() && message.MidAt(now) > k.limit.Load()-midsOf(limitReserve)
 }
 
 // advance makes a new limit durable, some time above the clock and above mid, then allows
@@ -88,18 +91,18 @@ func (k *clock) advance(ctx context.Context, mid int64) error {
 // midsOf returns how many ticks of a mid make d.
 func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))) }
 
-// time is the clock as mids tell it: below the limit by a reserve that the keys that are ahead
+// time is now as mids tell it: below the limit by a reserve that the keys that are ahead
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
 // clock instead of passing the limit: they are an order before they are a time.
-func (k *clock) time() int64 {
-	return max(k.floor, min(message.MidAt(k.now()), k.limit.Load()-midsOf(limitReserve)))
+func (k *clock) time(now time.Time) int64 {
+	return max(k.floor, min(message.MidAt(now), k.limit.Load()-midsOf(limitReserve)))
 }
 
-// next mints the mid after last, or returns false: there is none left below the limit.
-func (k *clock) next(last int64) (mid int64, ok bool) {
-	mid = align(max(k.time(), last+message.MidStep, k.floor+message.MidStep))
+// next mints the mid after last at now, or returns false: there is none left below the limit.
+func (k *clock) next(now time.Time, last int64) (mid int64, ok bool) {
+	mid = align(max(k.time(now), last+message.MidStep, k.floor+message.MidStep))
 	limit := k.limit.Load()
-	if message.MidAt(k.now()) > limit-midsOf(limitRenew) {
+	if message.MidAt(now) > limit-midsOf(limitRenew) {
 		select {
 		case k.renew <- struct{}{}:
 		default:

@@ -78,15 +78,16 @@ func (h *Hub) startOne(p *pending) (touched SinkSet) {
 		return 0
 	}
 	c := b.find(hash, p.push.Key)
-	atOnce := p.push.Expire == 0 && !h.clock.late()
+	now := h.clock.now()
+	atOnce := p.push.Expire == 0 && !h.clock.late(now)
 	switch {
 	case atOnce && c == nil:
-		p.done(h.mintUnseen(b), false, 0)
-	case atOnce && c.idle() && c.state&(loaded|doubtful) == loaded && h.mint(b, c, p):
+		p.done(h.mintUnseen(b, now), false, 0)
+	case atOnce && c.idle() && c.state&(loaded|doubtful) == loaded && h.mint(b, c, p, now):
 		touched = h.releaseLive(c, p)
 	default:
 		c = b.open(hash, p.push.Key)
-		h.enqueue(c, p)
+		h.enqueue(c, p, now)
 		b.forget(hash, c) // if the node is stopping
 	}
 	return touched
@@ -102,8 +103,8 @@ func (h *Hub) check(p *message.Push) error {
 	return nil
 }
 
-// enqueue has p wait for an appender. The bucket is locked.
-func (h *Hub) enqueue(c *Channel, p *pending) {
+// enqueue has p, which came now, wait for an appender. The bucket is locked.
+func (h *Hub) enqueue(c *Channel, p *pending, now time.Time) {
 	if c.state&scheduled == 0 {
 		if !h.appenders.put(c) {
 			p.fail(fmt.Errorf("%w: the node is stopping", ErrUnavailable))
@@ -111,15 +112,15 @@ func (h *Hub) enqueue(c *Channel, p *pending) {
 		}
 		c.state |= scheduled
 	}
-	p.since = h.clock.now()
+	p.since = now
 	x := c.more()
 	x.queue = append(x.queue, p)
 }
 
 // mint gives p its mid, unless the mid limit has to be moved first. No mid is given twice,
 // whatever becomes of the push. The bucket is locked.
-func (h *Hub) mint(b *bucket, c *Channel, p *pending) bool {
-	mid, ok := h.clock.next(max(c.released, b.last))
+func (h *Hub) mint(b *bucket, c *Channel, p *pending, now time.Time) bool {
+	mid, ok := h.clock.next(now, max(c.released, b.last))
 	if ok {
 		p.mid, b.last = mid, mid
 	}
@@ -128,8 +129,8 @@ func (h *Hub) mint(b *bucket, c *Channel, p *pending) bool {
 
 // mintUnseen returns the mid of a live-only message that nobody here subscribes to.
 // The bucket is locked.
-func (h *Hub) mintUnseen(b *bucket) int64 {
-	if mid, ok := h.clock.next(b.last); ok {
+func (h *Hub) mintUnseen(b *bucket, now time.Time) int64 {
+	if mid, ok := h.clock.next(now, b.last); ok {
 		b.last = mid
 	}
 	return b.last

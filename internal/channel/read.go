@@ -85,7 +85,7 @@ func (h *Hub) findGap(ctx context.Context, key string, mid, last, since int64, p
 
 // Position returns the mid of this moment, in no key: all that is pushed from now on is above it,
 // so that a device without a position of its own can begin there.
-func (h *Hub) Position() int64 { return align(h.clock.time()) - message.MidStep }
+func (h *Hub) Position() int64 { return align(h.clock.time(h.clock.now())) - message.MidStep }
 
 // Range returns stored, unexpired messages of key, as Store.Range does.
 func (h *Hub) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {

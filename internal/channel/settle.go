@@ -1,32 +1,36 @@
 package channel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-
-	"gopush/internal/message"
 )
 
 // settle releases what was stored of w, and the live-only messages between, in order; fails
 // what was not stored; and has the rest wait for the next turn.
 func (h *Hub) settle(w *work) (touched SinkSet) {
 	w.bucket.mu.Lock()
+	defer w.bucket.mu.Unlock()
 	touched, fenced := h.settlePushes(w)
-	from := w.channel.stored
-	w.bucket.mu.Unlock()
 	if fenced {
+		from := w.channel.stored
+		w.bucket.mu.Unlock()
 		h.Flush(touched)
 		touched = 0
-		h.Stats.Fenced.Add(1)
-		ctx, cancel := h.untilTimeout(w)
-		_ = h.catchUp(ctx, w, from) // what is not seen now meets ErrOrder again
-		cancel()
+		h.seeOthers(w, from)
+		w.bucket.mu.Lock()
 	}
-	w.bucket.mu.Lock()
-	defer w.bucket.mu.Unlock()
 	h.reschedule(w)
 	return touched
+}
+
+// seeOthers releases what another owner has stored after mid from.
+func (h *Hub) seeOthers(w *work, from int64) {
+	h.Stats.Fenced.Add(1)
+	ctx, cancel := h.untilTimeout(w)
+	defer cancel()
+	_ = h.catchUp(ctx, w, from) // what is not seen now meets ErrOrder again
 }
 
 // reschedule hands w's channel back to the appenders if pushes wait in it, else sets it free.
@@ -59,29 +63,51 @@ func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
 			}
 			continue
 		}
-		m, err := w.nextResult()
-		if errors.Is(err, ErrOrder) && broken == nil && p.fenced < maxFenced {
+		e, err := w.nextResult()
+		switch {
+		case err == nil:
+			touched |= h.settleStored(w.channel, p, e)
+		case errors.Is(err, ErrOrder) && broken == nil && p.fenced < maxFenced:
 			w.requeue(w.pushes[i:])
 			return touched, true
+		default:
+			broken = w.channel.settleFailed(p, err, broken)
 		}
-		if err = firstError(err, broken); err == nil || isDuplicate(err) {
-			touched |= h.settleStored(w.channel, p, m, err)
-			continue
-		}
-		if broken == nil {
-			broken = err
-		}
-		w.channel.failStored(p, err)
 	}
 	w.requeue(back)
 	return touched, false
 }
 
 // nextResult takes the next entry and what became of it out of w.
-func (w *work) nextResult() (m message.Message, err error) {
-	m, err = w.entries[0].Message, w.results[0]
+func (w *work) nextResult() (e *Entry, err error) {
+	e, err = &w.entries[0], w.results[0]
 	w.entries, w.results = w.entries[1:], w.results[1:]
-	return m, err
+	return e, err
+}
+
+// settleStored releases a message that is in the store.
+func (h *Hub) settleStored(c *Channel, p *pending, e *Entry) (touched SinkSet) {
+	m := &e.Message
+	if c.subscribers() > 0 {
+		posted := e.Message // the batch uses its entries again
+		m = &posted
+	}
+	touched = h.release(c, m)
+	p.done(m.Mid, true, c.subscribers())
+	return touched
+}
+
+// settleFailed answers a push that was not stored now. broken is what the first of them failed
+// with, nil before; with p, it is what is returned.
+func (c *Channel) settleFailed(p *pending, err, broken error) error {
+	var d *Duplicate
+	if errors.As(err, &d) {
+		p.done(d.Mid, true, 0)
+		return broken
+	}
+	err = firstError(err, broken)
+	c.failStored(p, err)
+	return cmp.Or(broken, err)
 }
 
 // firstError returns what an entry failed with: its own error, or, where it only failed
@@ -94,23 +120,6 @@ func firstError(err, broken error) error {
 		return fmt.Errorf("%w: another node keeps appending to this key", ErrUnavailable)
 	}
 	return err
-}
-
-func isDuplicate(err error) bool {
-	var d *Duplicate
-	return errors.As(err, &d)
-}
-
-// settleStored releases a message that is in the store; one that was there before is only answered.
-func (h *Hub) settleStored(c *Channel, p *pending, m message.Message, err error) (touched SinkSet) {
-	var d *Duplicate
-	if errors.As(err, &d) {
-		p.done(d.Mid, true, 0)
-		return 0
-	}
-	touched = h.release(c, &m)
-	p.done(m.Mid, true, c.subscribers())
-	return touched
 }
 
 // failStored fails a push that was not stored, or perhaps was.

@@ -48,7 +48,7 @@ type Store interface {
 	// (Prev is not the key's last stored mid), a *Duplicate with the first mid of the same
 	// IdemKey, ErrUnavailable (not stored) or ErrUnknown (it may or may not be there). Entries of
 	// one key stand in order and chain their Prev. It returns by ctx's deadline. The entries are
-	// the store's until then; payloads are never changed.
+	// the store's until then, and for good when one is ErrUnknown; payloads are never changed.
 	Append(ctx context.Context, entries []Entry) []error
 
 	// Range returns unexpired messages of key with from <= mid <= to, oldest first (newest

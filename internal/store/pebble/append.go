@@ -28,10 +28,10 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 		size += len(entries[n].Key) + len(entries[n].Payload) + maxMessageHeader
 		n++
 	}
-	mine, results := slices.Clone(entries[:n]), make([]error, n) // the committer's when ctx ends
+	results := make([]error, n)
 	err := s.do(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
-		for i := range mine {
-			if results[i], err = s.append(c, &mine[i]); err != nil {
+		for i := range results {
+			if results[i], err = s.append(c, &entries[i]); err != nil {
 				return err
 			}
 		}

@@ -150,6 +150,7 @@ type deaf struct{}
 func (deaf) Post(*channel.Channel, uint32, *message.Message)     {}
 func (deaf) Kick(*channel.Channel, uint32, []uint64, chan<- int) {}
 func (deaf) Flush()                                              {}
+func (deaf) Crowded() bool                                       { return false }
 func (deaf) Admit()                                              {}
 
 // disk counts the syncs of the log.
