@@ -126,7 +126,7 @@ func (l *loop) drainAll(left chan<- struct{}) {
 	l.draining, l.leaving = true, left
 	next := uint32(1)
 	l.begin(func(budget int) bool {
-		if len(l.walks) > 0 {
+		if l.delivering() {
 			return true
 		}
 		for ; next <= l.conns.top && budget > 0; next++ {

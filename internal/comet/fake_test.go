@@ -236,10 +236,22 @@ func (f *fanout) read() bool {
 	return true
 }
 
-// deliver delivers all that is on its way.
+// deliver delivers all that is on its way, and lets nobody rest.
 func (f *fanout) deliver() {
+	for f.turn(); f.loop.delivering(); f.turn() {
+		for _, ref := range f.loop.resting {
+			if m := f.loop.groups.at(ref).many; m != nil {
+				m.rested = time.Time{}
+			}
+		}
+	}
+}
+
+// turn delivers what is on its way to groups that have rested.
+func (f *fanout) turn() {
 	f.loop.drain()
 	for f.loop.walk(slice) {
+		continue
 	}
 }
 

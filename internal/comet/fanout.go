@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"time"
+
 	"gopush/internal/channel"
 	"gopush/internal/message"
 	"gopush/internal/wire"
@@ -22,6 +24,7 @@ type group struct {
 type walk struct {
 	now    []*message.Message // being delivered
 	later  []*message.Message // to be delivered next
+	began  time.Time          // when the first connection got now; not known of a single one
 	at     uint32             // connections from this place on still wait for now; 0: none do
 	frames [wire.NumVariants]frames
 }
@@ -90,7 +93,7 @@ func (l *loop) enqueue(it *item) {
 	}
 	if g.walk == nil {
 		g.walk = l.newWalk()
-		l.walks = append(l.walks, it.ref)
+		l.setOut(it.ref, g)
 	}
 	g.walk.later = append(g.walk.later, it.message)
 }
@@ -107,6 +110,7 @@ func (l *loop) newWalk() *walk {
 // walk goes on with what is to be delivered for about budget writes, each group in its turn,
 // and tells whether anything is left.
 func (l *loop) walk(budget int) (more bool) {
+	l.rise()
 	for budget > 0 && len(l.walks) > 0 {
 		budget = l.round(budget)
 	}
@@ -125,8 +129,12 @@ func (l *loop) round(budget int) int {
 		ref := l.walks[n]
 		g := l.groups.at(ref)
 		budget -= l.step(g, min(budget, slice/4))
-		if g.walk.at > 0 || len(g.walk.later) > 0 {
+		if g.walk.at > 0 {
 			l.walks = append(l.walks, ref)
+			continue
+		}
+		if l.passed(g); len(g.walk.later) > 0 {
+			l.setOut(ref, g)
 		} else {
 			l.endWalk(ref, g)
 		}
@@ -143,7 +151,9 @@ func (l *loop) step(g *group, budget int) (n int) {
 			l.sendBatch() // it may have frames of w
 		}
 		w.next(&l.inbox)
-		w.at = 1
+		if w.at = 1; g.many != nil {
+			w.began = time.Now()
+		}
 	}
 	for index := g.next(w.at); n < budget && index != 0; index = g.next(w.at) {
 		w.at = index + 1

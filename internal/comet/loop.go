@@ -40,9 +40,12 @@ type loop struct {
 	mu         sync.Mutex // guards all below, and every connection
 	conns      slab[conn]
 	groups     slab[group]
-	fresh      uint32   // a group that nobody has yet: the next subscription may take it
-	walks      []uint32 // groups with messages to deliver, in turn
-	ended      []*walk  // whose frames may be in the batch still
+	fresh      uint32      // a group that nobody has yet: the next subscription may take it
+	walks      []uint32    // groups with messages to deliver, in turn
+	resting    []uint32    // groups with messages to deliver once they have rested
+	alarm      *time.Timer // wakes the loop when the first has
+	alarmAt    time.Time
+	ended      []*walk // whose frames may be in the batch still
 	spareWalks []*walk
 	batch      []sending
 	chores     []chore
@@ -86,7 +89,9 @@ func newLoop(g *Gateway) (*loop, error) {
 	l.inbox.init()
 	l.fresh = l.groups.take()
 	var err error
-	l.poll, err = newPoller(&g.cfg)
+	if l.poll, err = newPoller(&g.cfg); err == nil {
+		l.alarm = time.AfterFunc(tick, l.poll.wake)
+	}
 	return l, err
 }
 

@@ -3,6 +3,7 @@ package comet
 import (
 	"math/bits"
 	"slices"
+	"time"
 )
 
 // members is a set of indexes into a slab. Going through it from the least to the greatest is
@@ -10,6 +11,7 @@ import (
 type members struct {
 	blocks []block // by number; none is empty
 	size   int
+	rested time.Time // no walk begins before
 }
 
 // block has those members that are in one chunk of the slab, a bit each.
