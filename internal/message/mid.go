@@ -36,10 +36,13 @@ func NextMid(now time.Time, last int64) int64 {
 
 // FormatID returns mid as modern dialects show it: "MS-SEQ", with MS the milliseconds since
 // the epoch and SEQ the rest, 0 to 9999. It sorts and counts as a Redis stream id.
-func FormatID(mid int64) string {
-	b := strconv.AppendInt(make([]byte, 0, 24), mid/midsPerMS, 10)
-	b = append(b, '-')
-	return string(strconv.AppendInt(b, mid%midsPerMS, 10))
+func FormatID(mid int64) string { return string(AppendID(make([]byte, 0, 24), mid)) }
+
+// AppendID appends what FormatID returns to dst.
+func AppendID(dst []byte, mid int64) []byte {
+	dst = strconv.AppendInt(dst, mid/midsPerMS, 10)
+	dst = append(dst, '-')
+	return strconv.AppendInt(dst, mid%midsPerMS, 10)
 }
 
 // ParseID reads what FormatID wrote. A missing "-SEQ" is sequence 0; a bare decimal of 16

@@ -21,35 +21,53 @@ const (
 // judged by it. Whoever shows none must not be a web page: a browser sends what any page
 // asks for, from within the trusted network and from this machine.
 // docs/design.md, "Listeners: by trust, not by protocol".
-func (l *listener) admit(r *http.Request, g guard) error {
+func (l *listener) admit(c caller, g guard) error {
 	if g == open {
 		return nil
 	}
 	s := l.cfg.Settings()
-	if secret := credential(r); secret != "" && s.APIKeys.Len() > 0 {
+	if secret := c.credential(); secret != "" && s.APIKeys.Len() > 0 {
 		if _, ok := s.APIKeys.Check(secret); !ok {
 			return errWrongKey
 		}
 		return nil
 	}
 	switch {
-	case l.trust.Loopback && !s.local(r.Host):
+	case l.trust.Loopback && !s.local(c.host):
 		return errHost
-	case !l.trust.Loopback && (g != trusted || !s.trusts(r.RemoteAddr)):
+	case !l.trust.Loopback && (g != trusted || !s.trusts(c.peer)):
 		return errNoKey
-	case !s.allowsOrigin(r, l.trust):
+	case !s.allowsOrigin(c, l.trust):
 		return errOrigin
 	}
 	return nil
 }
 
-// credential returns the secret that r shows, "" if none.
-func credential(r *http.Request) string {
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+// caller is what a request tells of who sent it. Of header fields it has the values; "": absent.
+type caller struct {
+	host          string
+	peer          string // IP:PORT
+	authorization string
+	apiKey        string // X-API-Key
+	origin        string
+	site          string // Sec-Fetch-Site
+}
+
+func callerOf(r *http.Request) caller {
+	return caller{
+		host: r.Host, peer: r.RemoteAddr,
+		authorization: r.Header.Get("Authorization"), apiKey: r.Header.Get("X-API-Key"),
+		origin: r.Header.Get("Origin"), site: r.Header.Get("Sec-Fetch-Site"),
+	}
+}
+
+// credential returns the secret that c shows, "" if none.
+func (c *caller) credential() string {
+	scheme, secret, _ := strings.Cut(c.authorization, " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(secret)
 	}
-	return r.Header.Get("X-API-Key")
+	return c.apiKey
 }
 
 // local tells whether host, as a request names it, is this machine. A page whose name was
@@ -88,12 +106,11 @@ func (s *Settings) trusts(addr string) bool {
 // other web page caused. Browsers send Origin with what changes something and with what a
 // script reads, and Sec-Fetch-Site with everything else. Our own pages are known by their
 // origin where the Host was looked at.
-func (s *Settings) allowsOrigin(r *http.Request, t Trust) bool {
-	if origin := r.Header.Get("Origin"); origin != "" {
-		return slices.Contains(s.AdminOrigins, origin) || t.Loopback && sameOrigin(origin, r.Host)
+func (s *Settings) allowsOrigin(c caller, t Trust) bool {
+	if c.origin != "" {
+		return slices.Contains(s.AdminOrigins, c.origin) || t.Loopback && sameOrigin(c.origin, c.host)
 	}
-	site := r.Header.Get("Sec-Fetch-Site")
-	return site != "cross-site" && site != "same-site"
+	return c.site != "cross-site" && c.site != "same-site"
 }
 
 // sameOrigin tells whether a page of origin was served under host.

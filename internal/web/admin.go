@@ -7,11 +7,14 @@ import (
 )
 
 // Admin returns the handler of an admin listener: what backends ask for.
-func Admin(cfg Config, trust Trust) http.Handler {
+func Admin(cfg Config, trust Trust) *AdminHandler {
 	l := newListener(cfg, trust)
-	l.handleLegacy()
-	l.handle("/v1/push", keyed, methods{http.MethodPost: l.v1(l.pushBatch)})
-	l.handle("/v1/push/{key}", keyed, methods{http.MethodPost: l.v1(l.pushOne)})
+	h := &AdminHandler{listener: l}
+	h.handleLegacy()
+	batch := &pushPath{pattern: "/v1/push", guard: keyed, read: l.readBatch, plain: l.plainBatch, answer: l.answerBatch, fail: l.refusal}
+	h.handlePush(batch, l.publishing(batch))
+	one := &pushPath{pattern: "/v1/push/{key}", guard: keyed, read: l.readOne, plain: l.plainOne, answer: l.answerOne, fail: l.refusal}
+	h.handlePush(one, l.publishing(one))
 	l.handle("/v1/keys/{key}", keyed, methods{http.MethodGet: l.v1(l.info)})
 	l.handle("/v1/keys/{key}/messages", keyed, methods{
 		http.MethodGet:    l.v1(l.list),
@@ -22,7 +25,7 @@ func Admin(cfg Config, trust Trust) http.Handler {
 		http.MethodPost:   l.v1(l.register),
 		http.MethodDelete: l.v1(l.revoke),
 	})
-	return l
+	return h
 }
 
 // v1 answers as JSON what do returns, or why it failed. The key of the path has been checked.

@@ -83,10 +83,10 @@ func (l *legacy) handler(do action) http.Handler {
 		}
 		a := answer{data: found, old: l.old, callback: callback, status: http.StatusOK}
 		if err != nil {
-			a.fail(err, l.note(r, err))
+			a.fail(err, l.note(r.Pattern, err))
 		}
 		if err := a.send(r.Context(), w); err != nil {
-			l.note(r, err)
+			l.note(r.Pattern, err)
 			panic(http.ErrAbortHandler) // the length is told, so the client sees that it is cut
 		}
 	})
@@ -129,19 +129,41 @@ func (a *answer) fail(err error, p *problem) {
 	}
 }
 
-func (a *answer) send(ctx context.Context, w http.ResponseWriter) error {
-	head, tail, size := "{", `"ret":`+strconv.Itoa(a.ret)+"}", int64(0)
+// around returns what stands before and behind a's data.
+func (a *answer) around() (head, tail string) {
+	head, tail = "{", `"ret":`+strconv.Itoa(a.ret)+"}"
 	if a.old {
 		tail = `"msg":"ok",` + tail
 	}
 	if a.data != nil {
-		head, tail, size = `{"data":`, ","+tail, a.data.size()
+		head, tail = `{"data":`, ","+tail
 	}
-	contentType := jsonType
 	if a.callback != "" {
-		head, tail, contentType = a.callback+"("+head, tail+")", javascriptType
+		head, tail = a.callback+"("+head, tail+")"
 	}
-	setHead(w, contentType, int64(len(head))+size+int64(len(tail)))
+	return head, tail
+}
+
+// append appends a, whose data, if there is any, is literal.
+func (a *answer) append(dst []byte) []byte {
+	head, tail := a.around()
+	dst = append(dst, head...)
+	if text, ok := a.data.(literal); ok {
+		dst = append(dst, text...)
+	}
+	return append(dst, tail...)
+}
+
+func (a *answer) send(ctx context.Context, w http.ResponseWriter) error {
+	head, tail := a.around()
+	size, contentType := len(head)+len(tail), jsonType
+	if a.data != nil {
+		size += int(a.data.size())
+	}
+	if a.callback != "" {
+		contentType = javascriptType
+	}
+	setHead(w, contentType, int64(size))
 	w.WriteHeader(a.status)
 	io.WriteString(w, head)
 	if a.data != nil {

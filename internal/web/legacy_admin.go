@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,20 +11,24 @@ import (
 	"time"
 
 	"gopush/internal/message"
+	"gopush/internal/wire/http1"
 )
 
 // handleLegacy adds the paths by which backends of gopush-cluster push.
-func (l *listener) handleLegacy() {
-	b := legacy{l, edition{key: "key"}}
-	l.handle("/1/admin/push/private", trusted, b.post(b.push))
-	l.handle("/admin/push", trusted, b.post(b.push))
-	l.handle("/1/admin/push/mprivate", trusted, b.post(b.pushMany))
-	l.handle("/1/admin/msg/del", trusted, b.post(b.clean))
-	l.handle("/admin/msg/clean", trusted, b.post(b.clean))
+func (h *AdminHandler) handleLegacy() {
+	b := legacy{h.listener, edition{key: "key"}}
+	for _, pattern := range []string{"/1/admin/push/private", "/admin/push"} {
+		one := &pushPath{pattern: pattern, guard: trusted, read: b.readOne, plain: b.plainOne, answer: b.answerOne, fail: b.failPush}
+		h.handlePush(one, h.publishing(one))
+	}
+	many := &pushPath{pattern: "/1/admin/push/mprivate", guard: trusted, plain: b.plainMany, answer: b.answerMany}
+	h.handlePush(many, b.handler(b.pushMany))
+	h.handle("/1/admin/msg/del", trusted, b.post(b.clean))
+	h.handle("/admin/msg/clean", trusted, b.post(b.clean))
 }
 
-// push pushes the body, which must be one JSON value, to one key.
-func (l *legacy) push(w http.ResponseWriter, r *http.Request) (data, error) {
+// readOne pushes the body, which must be one JSON value, to one key.
+func (l *legacy) readOne(w http.ResponseWriter, r *http.Request) ([]message.Push, error) {
 	key, err := l.keyOf(r.URL.Query().Get(l.key))
 	if err != nil {
 		return nil, err
@@ -39,55 +44,108 @@ func (l *legacy) push(w http.ResponseWriter, r *http.Request) (data, error) {
 	if !json.Valid(body) {
 		return nil, errBody("the body is not exactly one JSON value")
 	}
-	pushes := []message.Push{{Key: key, Payload: body, Expire: expire}}
-	return nil, l.cfg.Keys.Publish(r.Context(), pushes)[0].Err
+	return []message.Push{{Key: key, Payload: body, Expire: expire}}, nil
 }
 
-// pushMany pushes one message to many keys, and answers the keys that failed.
+// plainOne takes key and expire, each once and nothing else.
+func (l *legacy) plainOne(_ []byte, r *http1.Request) []message.Push {
+	q, ok := plainQuery(r.Query, l.key, "expire")
+	if !ok || len(r.Body) > l.cfg.Settings().MaxMessageBytes || !json.Valid(r.Body) {
+		return nil
+	}
+	key, keyErr := l.keyOf(q[0])
+	expire, err := parseExpire(q[1])
+	if keyErr != nil || err != nil {
+		return nil
+	}
+	return []message.Push{{Key: key, Payload: bytes.Clone(r.Body), Expire: expire}}
+}
+
+func (l *legacy) answerOne(dst []byte, route string, _ []message.Push, receipts []message.Receipt) ([]byte, reply) {
+	if err := receipts[0].Err; err != nil {
+		return l.failPush(dst, route, err)
+	}
+	a := answer{status: http.StatusOK}
+	return a.append(dst), reply{status: a.status, contentType: jsonType}
+}
+
+func (l *legacy) failPush(dst []byte, route string, err error) ([]byte, reply) {
+	a := answer{status: http.StatusOK}
+	a.fail(err, l.note(route, err))
+	return a.append(dst), reply{status: a.status, contentType: jsonType}
+}
+
+// pushMany pushes one message to many keys, some at a time, and answers the keys that failed.
 func (l *legacy) pushMany(w http.ResponseWriter, r *http.Request) (data, error) {
 	expire, err := parseExpire(r.URL.Query().Get("expire"))
 	if err != nil {
 		return nil, err
 	}
-	s := l.cfg.Settings()
-	body, err := readBody(w, r, "the most of one call", s.batchBytes())
+	body, err := readBody(w, r, "the most of one call", l.cfg.Settings().batchBytes())
 	if err != nil {
 		return nil, err
 	}
-	payload, keys, err := parseMany(body)
+	payload, keys, err := l.parseMany(body)
 	if err != nil {
 		return nil, err
-	}
-	if len(payload) > s.MaxMessageBytes {
-		return nil, fmt.Errorf("%w: %d bytes, max_message_bytes is %d", message.ErrTooLarge, len(payload), s.MaxMessageBytes)
 	}
 	var failed []string
 	for some := range slices.Chunk(keys, MaxBatchItems) {
-		failed = append(failed, l.pushTo(r, some, payload, expire)...)
+		pushes := pushesTo(some, payload, expire)
+		failed = append(failed, l.failedOf(r.Pattern, pushes, l.cfg.Keys.Publish(r.Context(), pushes))...)
 	}
-	if failed == nil {
-		return nil, nil
-	}
-	return literal(encode(map[string][]string{"fk": failed}, "")), nil
+	return failedKeys(failed), nil
 }
 
-// pushTo returns those of keys that failed.
-func (l *legacy) pushTo(r *http.Request, keys []string, payload []byte, expire time.Duration) (failed []string) {
-	pushes := make([]message.Push, len(keys))
-	for i, key := range keys {
-		pushes[i] = message.Push{Key: key, Payload: payload, Expire: expire}
+// plainMany takes expire alone, and no more keys than are pushed to at a time.
+func (l *legacy) plainMany(_ []byte, r *http1.Request) []message.Push {
+	q, ok := plainQuery(r.Query, "expire")
+	expire, err := parseExpire(q[0])
+	if !ok || err != nil {
+		return nil
 	}
-	for i, receipt := range l.cfg.Keys.Publish(r.Context(), pushes) {
-		if receipt.Err != nil {
-			l.note(r, receipt.Err)
-			failed = append(failed, keys[i])
+	payload, keys, err := l.parseMany(r.Body)
+	if err != nil || len(keys) > MaxBatchItems {
+		return nil
+	}
+	return pushesTo(keys, payload, expire)
+}
+
+func (l *legacy) answerMany(dst []byte, route string, pushes []message.Push, receipts []message.Receipt) ([]byte, reply) {
+	a := answer{status: http.StatusOK, data: failedKeys(l.failedOf(route, pushes, receipts))}
+	return a.append(dst), reply{status: a.status, contentType: jsonType}
+}
+
+// failedOf returns the keys of those pushes that failed.
+func (l *legacy) failedOf(route string, pushes []message.Push, receipts []message.Receipt) (failed []string) {
+	for i := range receipts {
+		if err := receipts[i].Err; err != nil {
+			l.note(route, err)
+			failed = append(failed, pushes[i].Key)
 		}
 	}
 	return failed
 }
 
-// parseMany reads {"m":"JSON text","k":"k1,k2,…"}. A key that is given twice is returned once.
-func parseMany(body []byte) (payload []byte, keys []string, err error) {
+// failedKeys answers the keys that failed; nil: none did.
+func failedKeys(failed []string) data {
+	if failed == nil {
+		return nil
+	}
+	return literal(encode(map[string][]string{"fk": failed}, ""))
+}
+
+func pushesTo(keys []string, payload []byte, expire time.Duration) []message.Push {
+	pushes := make([]message.Push, len(keys))
+	for i, key := range keys {
+		pushes[i] = message.Push{Key: key, Payload: payload, Expire: expire}
+	}
+	return pushes
+}
+
+// parseMany reads {"m":"JSON text","k":"k1,k2,…"}, and keeps nothing of it. A key that is given twice is
+// returned once.
+func (l *legacy) parseMany(body []byte) (payload []byte, keys []string, err error) {
 	var members map[string]string
 	if json.Unmarshal(body, &members) != nil {
 		return nil, nil, errBody("the body is not an object of strings")
@@ -104,6 +162,9 @@ func parseMany(body []byte) (payload []byte, keys []string, err error) {
 	}
 	if keys == nil {
 		return nil, nil, errBody("k names no key")
+	}
+	if most := l.cfg.Settings().MaxMessageBytes; len(payload) > most {
+		return nil, nil, fmt.Errorf("%w: %d bytes, max_message_bytes is %d", message.ErrTooLarge, len(payload), most)
 	}
 	return payload, keys, nil
 }

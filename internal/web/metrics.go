@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -37,4 +39,14 @@ func (m *Metrics) measure(route string, h http.Handler) http.Handler {
 	as := prometheus.Labels{"route": route}
 	h = promhttp.InstrumentHandlerCounter(m.requests.MustCurryWith(as), h)
 	return promhttp.InstrumentHandlerDuration(m.seconds.MustCurryWith(as), h)
+}
+
+// answered counts an answer to a request of route that net/http did not see.
+func (m *Metrics) answered(route string, status int, took time.Duration) {
+	code := "200"
+	if status != http.StatusOK {
+		code = strconv.Itoa(status)
+	}
+	m.requests.WithLabelValues(route, code).Inc()
+	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }

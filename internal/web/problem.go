@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"gopush/internal/auth"
 	"gopush/internal/message"
@@ -82,28 +81,35 @@ func problemOf(err error) *problem {
 
 // refuse answers err in the JSON of the v1 API.
 func (l *listener) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p := l.note(r, err)
-	for name, value := range p.header {
-		w.Header().Set(name, value)
-	}
-	sendJSON(w, p.Status, map[string]*problem{"error": p})
+	body, head := l.refusal(nil, r.Pattern, err)
+	head.send(w, body)
+}
+
+// refusal appends the body that answers err on a path of the v1 API.
+func (l *listener) refusal(dst []byte, route string, err error) ([]byte, reply) {
+	p := l.note(route, err)
+	body := encode(map[string]*problem{"error": p}, "")
+	return append(dst, body...), reply{status: p.Status, contentType: jsonV1, header: p.header}
 }
 
 // note counts err, logs it if it is ours, and returns how it looks to the caller.
-func (l *listener) note(r *http.Request, err error) *problem {
+func (l *listener) note(route string, err error) *problem {
 	p := problemOf(err)
 	l.cfg.Metrics.refused.WithLabelValues(p.Code).Inc()
 	if p.Status == http.StatusInternalServerError {
-		l.cfg.Log.Error("http request", "route", r.Pattern, "err", err)
+		l.cfg.Log.Error("http request", "route", route, "err", err)
 	} else {
-		l.cfg.Log.Debug("http request refused", "route", r.Pattern, "reason", p.Code)
+		l.cfg.Log.Debug("http request refused", "route", route, "reason", p.Code)
 	}
 	return p
 }
 
+// jsonV1 is the type of all answers of the v1 API.
+const jsonV1 = "application/json"
+
 // sendJSON answers v as JSON of the v1 API.
 func sendJSON(w http.ResponseWriter, status int, v any) {
-	send(w, status, "application/json", encode(v, ""))
+	send(w, status, jsonV1, encode(v, ""))
 }
 
 // encode returns v as JSON without a final newline and without needless escapes.
@@ -116,19 +122,4 @@ func encode(v any, indent string) []byte {
 		panic(err) // an answer of ours that is not JSON
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// send answers body whole. Old clients refuse an answer without its length.
-func send(w http.ResponseWriter, status int, contentType string, body []byte) {
-	setHead(w, contentType, int64(len(body)))
-	w.WriteHeader(status)
-	w.Write(body)
-}
-
-func setHead(w http.ResponseWriter, contentType string, size int64) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.FormatInt(size, 10))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
 }

@@ -1,13 +1,16 @@
 package web
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"gopush/internal/message"
+	"gopush/internal/wire/http1"
 )
 
 // pushed answers one push.
@@ -17,12 +20,23 @@ type pushed struct {
 	Subscribers int    `json:"subscribers"` // connections that it was posted to
 }
 
-func newPushed(r message.Receipt) *pushed {
-	return &pushed{ID: message.FormatID(r.Mid), Stored: r.Stored, Subscribers: r.Subscribers}
+// appendPushed appends the answer to one push that was carried out: a pushed as JSON.
+func appendPushed(dst []byte, r *message.Receipt) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = message.AppendID(dst, r.Mid)
+	dst = append(dst, `","stored":`...)
+	dst = strconv.AppendBool(dst, r.Stored)
+	dst = append(dst, `,"subscribers":`...)
+	dst = strconv.AppendInt(dst, int64(r.Subscribers), 10)
+	return append(dst, '}')
 }
 
-// pushOne pushes the body, any bytes and also none, to the key of the path.
-func (l *listener) pushOne(w http.ResponseWriter, r *http.Request) (any, error) {
+// readOne pushes the body, any bytes and also none, to the key of the path.
+func (l *listener) readOne(w http.ResponseWriter, r *http.Request) ([]message.Push, error) {
+	key, err := l.keyOf(r.PathValue("key"))
+	if err != nil {
+		return nil, err
+	}
 	q, err := query(r, "expire")
 	if err != nil {
 		return nil, err
@@ -41,11 +55,33 @@ func (l *listener) pushOne(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	receipt := l.cfg.Keys.Publish(r.Context(), []message.Push{{Key: r.PathValue("key"), Payload: body, Expire: expire}})[0]
-	if receipt.Err != nil {
-		return nil, receipt.Err
+	return []message.Push{{Key: key, Payload: body, Expire: expire}}, nil
+}
+
+// plainOne takes no query, or expire alone.
+func (l *listener) plainOne(encoded []byte, r *http1.Request) []message.Push {
+	s := l.cfg.Settings()
+	expire := s.DefaultExpire
+	if len(r.Query) > 0 {
+		seconds, found := bytes.CutPrefix(r.Query, []byte("expire="))
+		asked, err := parseExpire(string(seconds))
+		if !found || err != nil {
+			return nil
+		}
+		expire = asked
 	}
-	return newPushed(receipt), nil
+	key, ok := l.plainKey(encoded)
+	if !ok || len(r.Body) > s.MaxMessageBytes {
+		return nil
+	}
+	return []message.Push{{Key: key, Payload: bytes.Clone(r.Body), Expire: expire}}
+}
+
+func (l *listener) answerOne(dst []byte, route string, _ []message.Push, receipts []message.Receipt) ([]byte, reply) {
+	if err := receipts[0].Err; err != nil {
+		return l.refusal(dst, route, err)
+	}
+	return appendPushed(dst, &receipts[0]), reply{status: http.StatusOK, contentType: jsonV1}
 }
 
 // batch is many keys or many messages in one call.
@@ -68,9 +104,9 @@ type batchResult struct {
 	Error *problem `json:"error,omitempty"`
 }
 
-// pushBatch answers a result for each message and key, in order. What is wrong with the call
-// itself is refused before anything is pushed.
-func (l *listener) pushBatch(w http.ResponseWriter, r *http.Request) (any, error) {
+// readBatch returns a push for each message and key, in order. What is wrong with the call itself is
+// refused before anything is pushed.
+func (l *listener) readBatch(w http.ResponseWriter, r *http.Request) ([]message.Push, error) {
 	if _, err := query(r); err != nil {
 		return nil, err
 	}
@@ -82,26 +118,44 @@ func (l *listener) pushBatch(w http.ResponseWriter, r *http.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
+	return parseBatch(body, s.DefaultExpire)
+}
+
+func (l *listener) plainBatch(_ []byte, r *http1.Request) []message.Push {
+	if len(r.Query) > 0 {
+		return nil
+	}
+	pushes, err := parseBatch(r.Body, l.cfg.Settings().DefaultExpire)
+	if err != nil {
+		return nil // read finds it again, and says so
+	}
+	return pushes
+}
+
+// parseBatch keeps nothing of body.
+func parseBatch(body []byte, defaultExpire time.Duration) ([]message.Push, error) {
 	var b batch
 	if err := parseJSON(body, &b); err != nil {
 		return nil, err
 	}
-	pushes, err := b.pushes(s.DefaultExpire)
-	if err != nil {
-		return nil, err
-	}
-	results := make([]batchResult, len(pushes))
-	for i, receipt := range l.cfg.Keys.Publish(r.Context(), pushes) {
-		results[i] = l.resultOf(r, pushes[i].Key, receipt)
-	}
-	return map[string][]batchResult{"results": results}, nil
+	return b.pushes(defaultExpire)
 }
 
-func (l *listener) resultOf(r *http.Request, key string, receipt message.Receipt) batchResult {
-	if receipt.Err != nil {
-		return batchResult{Key: key, Error: l.note(r, receipt.Err)}
+// answerBatch answers a result for each push, in order.
+func (l *listener) answerBatch(dst []byte, route string, pushes []message.Push, receipts []message.Receipt) ([]byte, reply) {
+	results := make([]batchResult, len(pushes))
+	for i, receipt := range receipts {
+		results[i] = l.resultOf(route, pushes[i].Key, receipt)
 	}
-	return batchResult{Key: key, pushed: newPushed(receipt)}
+	body := encode(map[string][]batchResult{"results": results}, "")
+	return append(dst, body...), reply{status: http.StatusOK, contentType: jsonV1}
+}
+
+func (l *listener) resultOf(route, key string, receipt message.Receipt) batchResult {
+	if receipt.Err != nil {
+		return batchResult{Key: key, Error: l.note(route, receipt.Err)}
+	}
+	return batchResult{Key: key, pushed: &pushed{ID: message.FormatID(receipt.Mid), Stored: receipt.Stored, Subscribers: receipt.Subscribers}}
 }
 
 // pushes returns a push for each message and key, in order.
