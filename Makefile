@@ -4,11 +4,12 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10m
 COUNT    ?= 10
+RUNS     ?= 3
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz bench measure peers-deps bench-peers bench-render
+.PHONY: help run build deps test check lint race fuzz bench measure peers-deps bench-peers bench-render FORCE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +35,11 @@ lint: ## Format, vet for three systems, staticcheck, build
 	GOOS=windows $(GO) vet ./...
 	$(TOOL) staticcheck ./...
 	$(GO) build ./...
+	$(GO) -C tools vet ./...
 
 race: ## Run all tests with the race detector
 	$(GO) test -race -count=1 ./... # not cached: tests of the built binary do not name its sources
+	$(GO) -C tools test -race ./...
 
 fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for some)
 	@set -e; for pkg in $$($(GO) list $(PKG)); do \
@@ -55,11 +58,21 @@ measure: build bin/floor ## Measure a node as docs/benchmarks.md has it: memory,
 	bin/gopush bench broadcast --runs 5 --floor bin/floor
 	bin/gopush bench push --runs 5
 
+bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside other servers, RUNS times each (3), about 20 minutes
+	bin/peers -runs $(RUNS) run
+	bin/peers render
+
+bench-render: bin/peers ## Write the tables and plots of docs/benchmarks.md from bench/results
+	bin/peers render
+
 peers-deps: bin/nats-server ## Install the servers that bench-peers measures beside a node
 	@sh tools/deps.sh peers
 
 bin/nats-server: tools/go.mod
 	CGO_ENABLED=0 $(GO) build -modfile=tools/go.mod -o $@ github.com/nats-io/nats-server/v2
+
+bin/peers: FORCE
+	$(GO) -C tools build -o ../bin/peers ./peers
 
 bin/floor: bench/floor.c
 	@mkdir -p bin
