@@ -20,11 +20,7 @@ func newTestGateway(t *testing.T, engine Engine) (*Gateway, *channel.Hub, *Liste
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Config{Keys: hub, Loops: 1, Engine: engine, StoreTimeout: 2 * time.Second, Limits: Limits{
-		MaxKeyBytes: 255, MaxCommandBytes: [numKinds]int{64 << 10, 64 << 10, 64 << 10}, MaxHeadBytes: 8 << 10,
-		MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000,
-		FirstPacketTimeout: 5 * time.Second, MinHeartbeat: 30 * time.Second,
-	}})
+	g, err := New(Config{Keys: hub, Loops: 1, Engine: engine, StoreTimeout: 2 * time.Second, Limits: testLimits()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +29,14 @@ func newTestGateway(t *testing.T, engine Engine) (*Gateway, *channel.Hub, *Liste
 		t.Fatal(err)
 	}
 	return g, hub, ln
+}
+
+func testLimits() Limits {
+	return Limits{
+		MaxKeyBytes: 255, MaxCommandBytes: [numKinds]int{64 << 10, 64 << 10, 64 << 10}, MaxHeadBytes: 8 << 10,
+		MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000,
+		FirstPacketTimeout: 5 * time.Second, MinHeartbeat: 30 * time.Second,
+	}
 }
 
 // socketPair returns both ends of a TCP connection.
