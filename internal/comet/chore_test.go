@@ -79,7 +79,7 @@ func TestAKickEndsWhileConnectionsComeAndGo(t *testing.T) {
 	f.loop.kick(k.channel, k.ref, nil, closed)
 	for i := 0; len(f.loop.chores) > 0; i++ {
 		f.join("a", -1)
-		if c := first[i]; c.channel != nil {
+		if c := first[i]; c.ref != 0 {
 			f.loop.close(c, PeerClosed)
 		}
 		f.loop.work(3)
@@ -88,7 +88,7 @@ func TestAKickEndsWhileConnectionsComeAndGo(t *testing.T) {
 		}
 	}
 	for i, c := range first {
-		if c.channel != nil && f.readers[int32(i+1)].id == c.id {
+		if c.ref != 0 && f.readers[int32(i+1)].id == c.id {
 			t.Errorf("connection %d is still subscribed", i)
 		}
 	}

@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"gopush/internal/channel"
 	"gopush/internal/wire"
 	"gopush/internal/wire/ws"
 )
@@ -22,11 +21,10 @@ type conn struct {
 	aux     *aux         // nil: nothing of it
 	timer                // when to look at it again
 
-	heartbeat uint32           // seconds that it may be silent once subscribed
-	ref       uint32           // of its group
-	channel   *channel.Channel // what it subscribes to; nil: nothing
-	seen      int64            // messages up to this mid have been queued for it, or are not for it
-	tag       uint64           // of the token it came with; 0: none
+	heartbeat uint32 // seconds that it may be silent once subscribed
+	ref       uint32 // of its group; 0: it does not subscribe
+	seen      int64  // messages up to this mid have been queued for it, or are not for it
+	tag       uint64 // of the token it came with; 0: none
 }
 
 // id finds a connection again, or finds that it has gone.

@@ -14,11 +14,13 @@ type members struct {
 	rested time.Time // no walk begins before
 }
 
-// block has those members that are in one chunk of the slab, a bit each.
+// block has blockSize members at most, those from number*blockSize on, a bit each.
 type block struct {
-	number uint32 // of the chunk
-	bits   [slabChunk / 64]uint64
+	number uint32
+	bits   [blockSize / 64]uint64
 }
+
+const blockSize = 256
 
 // search returns where the block with number is, or belongs.
 func (m *members) search(number uint32) (at int, found bool) {
@@ -35,7 +37,7 @@ func (m *members) search(number uint32) (at int, found bool) {
 
 // place splits an index: the number of its block, the word and the bit in it.
 func place(index uint32) (number, word, bit uint32) {
-	return index / slabChunk, index % slabChunk / 64, index % 64
+	return index / blockSize, index % blockSize / 64, index % 64
 }
 
 // add adds an index that is not a member.
@@ -78,7 +80,7 @@ func (m *members) next(from uint32) uint32 {
 		b := &m.blocks[at]
 		for ; word < uint32(len(b.bits)); word++ {
 			if left := b.bits[word] >> bit << bit; left != 0 {
-				return b.number*slabChunk + word*64 + uint32(bits.TrailingZeros64(left))
+				return b.number*blockSize + word*64 + uint32(bits.TrailingZeros64(left))
 			}
 			bit = 0
 		}

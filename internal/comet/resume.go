@@ -54,7 +54,7 @@ func (l *loop) readMissed(c *conn) {
 		return
 	}
 	r.reading = true
-	id, key, position, first := c.id, c.channel.Key(), r.position, !r.begun
+	id, key, position, first := c.id, l.groups.at(c.ref).channel.Key(), r.position, !r.begun
 	queued := l.g.pool.run(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.g.cfg.StoreTimeout)
 		page, err := l.g.cfg.Keys.Resume(ctx, key, position, first)
@@ -74,7 +74,7 @@ func (l *loop) readMissed(c *conn) {
 func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 	r.reading = false
 	if err != nil {
-		l.g.cfg.Log.Debug("resume failed", "key", c.channel.Key(), "err", err)
+		l.g.cfg.Log.Debug("resume failed", "key", l.groups.at(c.ref).channel.Key(), "err", err)
 		l.closePolitely(c, ResumeFailed)
 		return
 	}

@@ -163,7 +163,7 @@ func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
 		l.fresh = l.groups.take()
 	}
 	g.join(c.index)
-	c.channel, c.ref, c.seen, c.tag = ch, ref, barrier, tag
+	c.ref, c.seen, c.tag = ref, barrier, tag
 	c.heartbeat = uint32(sub.Heartbeat / time.Second)
 	c.variant |= sub.Variant()
 	c.state = subRESP
@@ -180,13 +180,13 @@ func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
 
 // unsubscribe takes c out of its group, if it is in one.
 func (l *loop) unsubscribe(c *conn) {
-	if c.channel == nil {
+	if c.ref == 0 {
 		return
 	}
-	g := l.groups.at(c.ref)
+	ref, g := c.ref, l.groups.at(c.ref)
+	c.ref = 0
 	g.leave(c.index)
-	l.g.cfg.Keys.Unsubscribe(l.id, c.channel)
-	c.channel = nil
+	l.g.cfg.Keys.Unsubscribe(l.id, g.channel)
 	if c.aux != nil {
 		c.aux.resume = nil
 		c.tidy()
@@ -195,7 +195,7 @@ func (l *loop) unsubscribe(c *conn) {
 		return
 	}
 	if g.channel = nil; g.walk == nil {
-		l.freeGroup(c.ref, g)
+		l.freeGroup(ref, g)
 	}
 }
 

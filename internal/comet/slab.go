@@ -8,7 +8,7 @@ type slab[T any] struct {
 	top    uint32   // indexes below were given out at least once
 }
 
-const slabChunk = 256
+const slabChunk = 1024
 
 func (s *slab[T]) at(i uint32) *T { return &s.chunks[i/slabChunk][i%slabChunk] }
 
