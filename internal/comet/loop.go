@@ -95,13 +95,16 @@ func newLoop(g *Gateway) (*loop, error) {
 	return l, err
 }
 
-// run turns until ctx ends. All connections have been closed by then.
+// run turns until ctx ends and all that was posted before is done. All connections have been closed by then.
 func (l *loop) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, l.poll.wake)()
 	busy := false
 	for ctx.Err() == nil {
 		l.poll.wait(!busy)
 		busy = l.turn()
+	}
+	for l.turn() {
+		continue
 	}
 }
 

@@ -23,6 +23,18 @@ func TestLoopCount(t *testing.T) {
 	}
 }
 
+// Who finds the loop's lock taken leaves the work to its holder, also when the loop is about to end.
+func TestALoopEndsWhenAllThatWasPostedIsDone(t *testing.T) {
+	t.Parallel()
+	g, _, _ := newTestGateway(t, EngineAuto)
+	defer g.Run(gone())
+	l, done := g.loops[0], false
+	l.inbox.put(item{do: func(*loop) { done = true }})
+	if l.run(gone()); !done {
+		t.Error("the loop ended before what was posted was done")
+	}
+}
+
 // A bug that shows while a publisher does the loop's work ends the process: net/http must not be
 // able to go on with a loop that is locked for ever.
 func TestAPanicInALoopEndsTheProcess(t *testing.T) {
