@@ -67,8 +67,8 @@ func newVoidGateway(tb testing.TB, keys Keys) (*Gateway, *void) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	v := newVoid()
+	v, l := newVoid(), g.loops[0]
 	g.closeLoops()
-	g.loops[0].poll = v
+	l.poll, l.alarm = v, time.AfterFunc(tick, v.wake)
 	return g, v
 }
