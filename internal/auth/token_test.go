@@ -68,14 +68,14 @@ func (s *store) putsSoFar() int {
 	return s.puts
 }
 
-func open(t *testing.T) (*auth.Tokens, *store, *clock) {
+func open(t testing.TB) (*auth.Tokens, *store, *clock) {
 	t.Helper()
 	c := &clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	s := &store{Store: memory.New(memory.Config{Now: c.Now})}
 	return auth.NewTokens(s, c.Now), s, c
 }
 
-func register(t *testing.T, tokens *auth.Tokens, key, token string, lifetime time.Duration) string {
+func register(t testing.TB, tokens *auth.Tokens, key, token string, lifetime time.Duration) string {
 	t.Helper()
 	token, _, err := tokens.Register(t.Context(), key, token, lifetime)
 	if err != nil {
@@ -271,6 +271,17 @@ func TestUseAndRevokeAtTheSameTime(t *testing.T) {
 		wg.Wait()
 		if _, err := tokens.Check(t.Context(), "k", token); err == nil {
 			t.Fatalf("token %d is good after Revoke, want it refused", i)
+		}
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	tokens, _, _ := open(b)
+	token := register(b, tokens, "k", "", 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tokens.Check(b.Context(), "k", token); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

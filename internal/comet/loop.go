@@ -55,7 +55,8 @@ type loop struct {
 	encoder    wire.Encoder
 	parser     ws.Parser
 	args       [][]byte        // scratch of command parsing
-	beats      []byte          // answers to some heartbeats; never changed
+	beats      []byte          // answers to some heartbeats over RESP; never changed
+	beatWS     []byte          // the answer to one over WebSocket; never changed
 	draining   bool            // subscribers are told to go, and nothing more is delivered
 	leaving    chan<- struct{} // told when the last connection has gone; nil: nobody waits for it
 	closed     bool            // connections that still come are closed at once
@@ -86,6 +87,7 @@ func loopCount(n int) int {
 
 func newLoop(g *Gateway) (*loop, error) {
 	l := &loop{g: g, start: time.Now(), buf: make([]byte, readBuffer), beats: heartbeatAnswers(maxBeats)}
+	l.beatWS = wire.AppendText(nil, wire.WebSocket, wire.TextHeartbeat)
 	l.inbox.init()
 	l.fresh = l.groups.take()
 	var err error

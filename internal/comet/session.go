@@ -288,7 +288,7 @@ func (l *loop) received(c *conn, msg ws.Message) {
 	case string(bytes.TrimRight(msg.Payload, "\r\n")) == "h":
 		l.g.Stats.Heartbeats.Add(1)
 		l.alive(c)
-		l.text(c, wire.TextHeartbeat)
+		l.send(c, l.beatWS, 1)
 	default:
 		l.refuse(c, wire.TextParam, BadHeartbeat)
 	}

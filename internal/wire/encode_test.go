@@ -149,14 +149,17 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func BenchmarkFrame(b *testing.B) {
-	var e wire.Encoder
-	m := message.Message{Mid: 17000000000000004, Payload: []byte(`{"text":"hello","user":4711,"rest":"` + strings.Repeat("x", 90) + `"}`)}
-	for name, v := range map[string]wire.Variant{"resp": 0, "resp-old": wire.Old, "ws": wire.WebSocket, "ws-deflate": wire.WebSocket | wire.Deflate} {
+func BenchmarkAppendFrame(b *testing.B) {
+	m := message.Message{Mid: 17000000000000004, Prev: 17000000000000000, Payload: []byte(`{"text":"hello","user":4711,"rest":"` + strings.Repeat("x", 90) + `"}`)}
+	for name, v := range map[string]wire.Variant{
+		"resp": 0, "resp-old": wire.Old, "resp-prev": wire.Prev, "ws": wire.WebSocket, "ws-deflate": wire.WebSocket | wire.Deflate,
+	} {
 		b.Run(name, func(b *testing.B) {
+			var e wire.Encoder
+			var dst []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				e.Frame(v, &m)
+				dst = e.AppendFrame(dst[:0], v, &m)
 			}
 		})
 	}

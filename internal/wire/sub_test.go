@@ -180,3 +180,13 @@ func FuzzParseSub(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkParseSub(b *testing.B) {
+	in := args("sub", "user0000001", "300", "a-token-of-some-length", "1.0")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := wire.ParseSub(in, limits()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
