@@ -74,7 +74,7 @@ const (
 )
 
 // errRing says that a kernel has io_uring, but not such as is needed.
-var errRing = errors.New("io_uring of this kernel is too old")
+var errRing = errors.New("io_uring does not do what it should")
 
 // openRing makes a ring for size sends at a time, a power of two, and tries it.
 func openRing(size uint32) (*ring, error) {
@@ -146,15 +146,20 @@ func (r *ring) send(sends []sending) (n int, err error) {
 		tail++
 	}
 	atomic.StoreUint32(r.submitted, tail)
-	for got := 0; got < len(sends); {
-		if err := r.enter(len(sends)-n, len(sends)-got); err != nil {
-			return n, err
-		}
+	for got, tries := 0, 0; got < len(sends); tries++ {
+		err := r.enter(len(sends)-n, len(sends)-got)
 		n = len(sends) - int(tail-atomic.LoadUint32(r.taken))
 		got += r.reap(sends)
+		if err != nil || tries == maxTries {
+			return n, errors.Join(err, errRing)
+		}
 	}
 	return n, nil
 }
+
+// maxTries bounds how often the kernel is asked again for the same sends. It takes them at once unless it
+// has no memory.
+const maxTries = 100
 
 // enter has the kernel take what was submitted, and waits until so many completions are there.
 func (r *ring) enter(submit, complete int) error {
