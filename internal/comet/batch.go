@@ -95,6 +95,7 @@ func (l *loop) sendBatch() {
 		clear(l.batch)
 		l.batch = l.batch[:0]
 	}
+	l.pushers.answers.recycle()
 	l.recycle()
 }
 

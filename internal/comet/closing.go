@@ -37,6 +37,9 @@ func (l *loop) refuseHTTP(c *conn, refusal *ws.HandshakeError, why Reason) {
 // closePolitely closes c after what waits for it has left: a WebSocket gets a close frame, and
 // the peer gets time to read, since closing a socket with unread input destroys what was sent.
 func (l *loop) closePolitely(c *conn, why Reason) {
+	if c.state == pushesHTTP && l.lastAnswers(c, why) {
+		return
+	}
 	if c.webSocket() && c.flags&closeSent == 0 {
 		l.closeWS(c, closeCode(why), why.String(), why)
 		return
@@ -123,7 +126,7 @@ func (l *loop) member(ch *channel.Channel, ref, from uint32) uint32 {
 // drainAll tells every connection to go, once what was posted has been delivered, and left when
 // all have gone. What is posted from now on comes too late, and so does who subscribes.
 func (l *loop) drainAll(left chan<- struct{}) {
-	l.draining, l.leaving = true, left
+	l.draining, l.leaving, l.pushers.stopped = true, left, true
 	next := uint32(1)
 	l.begin(func(budget int) bool {
 		if l.delivering() {

@@ -2,7 +2,8 @@
 // subscribe, and writes to them what is pushed.
 //
 //	accept ─> loop ─> sniff ─> session (legacy RESP, legacy WebSocket) ─> channel.Subscribe
-//	                    └─> plain HTTP: handed to net/http, socket and bytes read so far
+//	                    ├─> plain pushes over HTTP ─> Keys.Start ─> answers
+//	                    └─> other HTTP: handed to net/http, socket and bytes read so far
 //	channel.Post ─> inbox of the loop ─> walk of the key's group ─> one write per connection
 //
 // It promises: a connection sees a key's messages in mid order, each at most once; one that
@@ -13,6 +14,7 @@
 package comet
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -20,6 +22,7 @@ import (
 	"time"
 
 	"gopush/internal/channel"
+	"gopush/internal/message"
 	"gopush/internal/wire"
 )
 
@@ -52,6 +55,13 @@ type Keys interface {
 	Unsubscribe(sink channel.SinkID, c *channel.Channel)
 	Resume(ctx context.Context, key string, mid int64, first bool) (channel.Page, error)
 	Position() int64 // all that is pushed from now on has a higher mid
+
+	// Start pushes without waiting; Flush lets go what that posted; Crowded tells that there is no room for
+	// more, and Admit waits for it. channel.Hub says more.
+	Start(from channel.SinkID, pushes []message.Push, done func([]message.Receipt)) ([]message.Receipt, channel.SinkSet)
+	Flush(posted channel.SinkSet)
+	Crowded() bool
+	Admit()
 }
 
 // Limits bounds what a connection may cost; the names are those of the settings. They may be
@@ -87,6 +97,8 @@ type Config struct {
 	Origins func(origin string) bool
 
 	StoreTimeout time.Duration // for reading what a device missed
+	ReadTimeout  time.Duration // for a request that pushes to come whole; 0: 1 minute
+	IdleTimeout  time.Duration // between requests that push, and for some more of their answers to be read; 0: 2 minutes
 	Log          *slog.Logger  // nil: none
 }
 
@@ -112,6 +124,8 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, time.Minute)
+	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, 2*time.Minute)
 	g := &Gateway{cfg: cfg, pool: newPool(poolWorkers)}
 	g.SetLimits(cfg.Limits)
 	for range loopCount(cfg.Loops) {
@@ -160,16 +174,27 @@ func (g *Gateway) StopAccepting() {
 	}
 }
 
+// EndPushes begins no more pushes of connections that loops serve, and returns when those under way
+// are answered and posted or ctx ends.
+func (g *Gateway) EndPushes(ctx context.Context) {
+	g.await(ctx, func(l *loop, idle chan<- struct{}) { l.endPushes(idle) })
+}
+
 // Drain tells every subscriber to go, each in its dialect, once what waits for it has left,
 // and returns when all have gone or ctx ends.
 func (g *Gateway) Drain(ctx context.Context) {
-	left := make(chan struct{}, len(g.loops))
+	g.await(ctx, func(l *loop, left chan<- struct{}) { l.drainAll(left) })
+}
+
+// await has all loops do something, and returns when each has told that it is done or ctx ends.
+func (g *Gateway) await(ctx context.Context, do func(l *loop, done chan<- struct{})) {
+	done := make(chan struct{}, len(g.loops))
 	for _, l := range g.loops {
-		l.do(func(l *loop) { l.drainAll(left) })
+		l.do(func(l *loop) { do(l, done) })
 	}
 	for range g.loops {
 		select {
-		case <-left:
+		case <-done:
 		case <-ctx.Done():
 			return
 		}

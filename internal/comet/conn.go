@@ -37,15 +37,16 @@ type id struct {
 type state uint8
 
 const (
-	free      state = iota // not a connection now
-	sniffing               // nothing decided
-	inRESP                 // the first command
-	inHead                 // an HTTP head
-	waiting                // a token is being checked; input waits
-	subRESP                // subscribed, legacy RESP: heartbeats
-	subWS                  // subscribed, legacy WebSocket: frames
-	flushing               // closing: what waits in out leaves first
-	lingering              // closing: the peer reads our last bytes, its own are dropped
+	free       state = iota // not a connection now
+	sniffing                // nothing decided
+	inRESP                  // the first command
+	inHead                  // an HTTP head
+	waiting                 // a token is being checked; input waits
+	subRESP                 // subscribed, legacy RESP: heartbeats
+	subWS                   // subscribed, legacy WebSocket: frames
+	pushesHTTP              // requests that push
+	flushing                // closing: what waits in out leaves first
+	lingering               // closing: the peer reads our last bytes, its own are dropped
 )
 
 type flags uint8
@@ -55,13 +56,15 @@ const (
 	watched                     // the epoll engine tells when there is room to write
 	closeSent                   // a WebSocket close frame is queued or gone
 	batched                     // something for it is in the loop's batch
+	paused                      // it is not read
 )
 
 // aux is what few connections have at a time.
 type aux struct {
-	net    *netConn     // net.Conn engine: what moves its bytes
-	part   *ws.Assembly // the fragments of a WebSocket message so far
-	resume *resume      // what it missed is being read
+	net     *netConn     // net.Conn engine: what moves its bytes
+	part    *ws.Assembly // the fragments of a WebSocket message so far
+	resume  *resume      // what it missed is being read
+	pushing *pushing     // it pushes over HTTP
 }
 
 func (c *conn) more() *aux {

@@ -199,13 +199,19 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 	if events&^unix.EPOLLOUT == 0 || l.find(id) == nil {
 		return
 	}
+	if c.flags&paused != 0 {
+		if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			l.close(c, Failed)
+		}
+		return
+	}
 	n, err := unix.Read(int(c.fd), l.buf)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 	case err != nil:
 		l.close(c, Failed)
 	case n == 0:
-		l.close(c, PeerClosed)
+		l.noMore(c)
 	case c.state != lingering:
 		l.input(c, l.buf[:n])
 	}
@@ -247,9 +253,24 @@ func (e *epoll) ringFailed(err error) {
 
 // flush waits for room: c.out is what the socket did not take.
 func (e *epoll) flush(l *loop, c *conn) {
-	if c.flags&watched == 0 && e.control(unix.EPOLL_CTL_MOD, int(c.fd), unix.EPOLLIN|unix.EPOLLOUT, c.id) == nil {
+	if c.flags&watched == 0 {
 		c.flags |= watched
+		e.rewatch(c)
 	}
+}
+
+func (e *epoll) read(c *conn) { e.rewatch(c) }
+
+// rewatch has the kernel tell what c's flags say. It cannot fail: the socket is in the set.
+func (e *epoll) rewatch(c *conn) {
+	var events uint32
+	if c.flags&paused == 0 {
+		events |= unix.EPOLLIN
+	}
+	if c.flags&watched != 0 {
+		events |= unix.EPOLLOUT
+	}
+	e.control(unix.EPOLL_CTL_MOD, int(c.fd), events, c.id)
 }
 
 // writeOut writes what waits for c, as much as there is room for.
@@ -267,7 +288,7 @@ func (e *epoll) writeOut(l *loop, c *conn) {
 	l.written(c, n, err)
 	if l.find(id) != nil && c.out == nil {
 		c.flags &^= watched
-		e.control(unix.EPOLL_CTL_MOD, int(c.fd), unix.EPOLLIN, c.id)
+		e.rewatch(c)
 	}
 }
 

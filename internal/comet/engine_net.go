@@ -25,10 +25,11 @@ const acceptRetry = 100 * time.Millisecond
 // netConn moves the bytes of one connection. It is an engine.
 type netConn struct {
 	nc      net.Conn
-	id      id            // set by addNet before the reader starts, never changed
-	taken   chan struct{} // the loop is done with what was read
-	writing bool          // a writer is at work; owned by the loop
-	ended   bool          // the loop has done with nc, or somebody else has it; owned by the loop until taken
+	id      id        // set by addNet before the reader starts, never changed
+	taken   chan bool // the loop is done with what was read: is it also with nc?
+	held    bool      // the reader waits until the connection is read on; owned by the loop
+	writing bool      // a writer is at work; owned by the loop
+	ended   bool      // the loop has done with nc, or somebody else has it; owned by the loop
 }
 
 // listenNet accepts from socket until stop.
@@ -98,31 +99,50 @@ func (g *Gateway) acceptFailed(err error) {
 // addNet makes nc a connection of l and starts its reader; nil if the loop takes no more.
 func (l *loop) addNet(from *Listener, nc net.Conn) *conn {
 	c := l.add(from, -1)
-	n := &netConn{nc: nc, id: c.id, taken: make(chan struct{}, 1)}
+	n := &netConn{nc: nc, id: c.id, taken: make(chan bool, 1)}
 	c.more().net = n
 	if l.closed {
 		l.close(c, Shutdown)
 		return nil
 	}
-	l.g.wg.Go(func() { n.read(l) })
+	l.g.wg.Go(func() { n.serve(l) })
 	return c
 }
 
-// read hands what comes to the loop until the connection ends or is somebody else's.
-func (n *netConn) read(l *loop) {
+// serve hands what comes to the loop until the connection ends or is somebody else's.
+func (n *netConn) serve(l *loop) {
 	buf := make([]byte, netReadBuffer)
 	for {
 		k, err := n.nc.Read(buf)
-		var ended bool
 		l.do(func(l *loop) {
 			l.gotNet(n, buf[:k], err)
-			ended = n.ended
-			n.taken <- struct{}{}
+			n.letGo(l)
 		})
-		<-n.taken
-		if err != nil || ended {
+		if ended := <-n.taken; ended || err != nil {
 			return
 		}
+	}
+}
+
+// letGo has the reader read on, unless the connection is paused.
+func (n *netConn) letGo(l *loop) {
+	c := l.find(n.id)
+	if n.held = !n.ended && c != nil && c.flags&paused != 0; !n.held {
+		n.taken <- n.ended
+	}
+}
+
+func (n *netConn) read(c *conn) {
+	if n.held && c.flags&paused == 0 {
+		n.release()
+	}
+}
+
+// release lets a reader go that is held.
+func (n *netConn) release() {
+	if n.held {
+		n.held = false
+		n.taken <- n.ended
 	}
 }
 
@@ -137,8 +157,12 @@ func (l *loop) gotNet(n *netConn, data []byte, err error) {
 			return
 		}
 	}
-	if err != nil {
-		l.close(c, readReason(err))
+	switch {
+	case err == nil:
+	case readReason(err) == PeerClosed:
+		l.noMore(c)
+	default:
+		l.close(c, Failed)
 	}
 }
 
@@ -183,12 +207,14 @@ func (n *netConn) shutdown(l *loop, _ *conn) {
 
 func (n *netConn) close(l *loop, _ *conn) {
 	n.ended = true
+	n.release()
 	l.g.wg.Go(func() { n.nc.Close() })
 }
 
 // detach is called while the reader waits for the loop: it reads no more.
 func (n *netConn) detach(*loop, *conn) (net.Conn, error) {
 	n.ended = true
+	n.release()
 	return n.nc, nil
 }
 

@@ -37,6 +37,7 @@ func (e *fakeEngine) sendAll(sends []sending) {
 }
 
 func (e *fakeEngine) wake()                 {}
+func (e *fakeEngine) read(*conn)            {}
 func (e *fakeEngine) flush(*loop, *conn)    {}
 func (e *fakeEngine) shutdown(*loop, *conn) {}
 func (e *fakeEngine) close(*loop, *conn)    {}
@@ -97,6 +98,14 @@ func (k *fakeKeys) Unsubscribe(_ channel.SinkID, c *channel.Channel) {
 }
 
 func (k *fakeKeys) Position() int64 { return 0 }
+
+func (k *fakeKeys) Start(channel.SinkID, []message.Push, func([]message.Receipt)) ([]message.Receipt, channel.SinkSet) {
+	panic("nobody pushes")
+}
+
+func (k *fakeKeys) Flush(channel.SinkSet) {}
+func (k *fakeKeys) Crowded() bool         { return false }
+func (k *fakeKeys) Admit()                {}
 
 func (k *fakeKeys) Resume(_ context.Context, key string, mid int64, _ bool) (channel.Page, error) {
 	f := k.keys[key]

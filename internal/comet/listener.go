@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Listener is an address that is listened on. As a net.Listener it gives the connections that
@@ -18,6 +19,7 @@ type Listener struct {
 	addr     net.Addr
 	stop     func() // ends the accepting and nothing else
 	stopOnce sync.Once
+	pusher   atomic.Pointer[Pusher] // nil: net/http serves what pushes, too
 
 	mu     sync.Mutex
 	filled sync.Cond

@@ -57,6 +57,7 @@ type loop struct {
 	args       [][]byte        // scratch of command parsing
 	beats      []byte          // answers to some heartbeats over RESP; never changed
 	beatWS     []byte          // the answer to one over WebSocket; never changed
+	pushers    pushers         // what connections that push share
 	draining   bool            // subscribers are told to go, and nothing more is delivered
 	leaving    chan<- struct{} // told when the last connection has gone; nil: nobody waits for it
 	closed     bool            // connections that still come are closed at once
@@ -188,9 +189,9 @@ func (l *loop) do(f func(*loop)) {
 	l.Flush()
 }
 
-// drain empties the inbox: messages become work of the walks.
+// drain empties the inbox: messages become work of the walks, and who pushed gets its answers.
 func (l *loop) drain() {
-	for l.inbox.waiting.Load() > 0 {
+	for l.inbox.waiting.Load() > 0 || l.goOn() {
 		items := l.inbox.take()
 		for i := range items {
 			if it := &items[i]; it.do != nil {
@@ -201,6 +202,7 @@ func (l *loop) drain() {
 		}
 		l.inbox.giveBack(items)
 	}
+	l.flushPosted()
 }
 
 // find returns the connection with id, or nil if it has gone.
@@ -279,6 +281,8 @@ func (l *loop) expired(c *conn) {
 		l.close(c, FirstPacketTimeout)
 	case flushing, lingering:
 		l.close(c, Lingered)
+	case pushesHTTP:
+		l.overdue(c)
 	default:
 		l.closePolitely(c, HeartbeatTimeout)
 	}

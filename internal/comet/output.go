@@ -68,6 +68,8 @@ func (q *queue) written(n int) (left bool) {
 // engine moves the bytes of connections. There are two: they differ in reading, writing
 // and waking, and in nothing else.
 type engine interface {
+	// read goes on or stops reading c, as its flag paused says.
+	read(c *conn)
 	// flush goes on with c.out, now or when there is room; the loop's written is told.
 	flush(l *loop, c *conn)
 	// shutdown tells the peer that nothing more comes.
@@ -103,8 +105,8 @@ func (l *loop) written(c *conn, n int, err error) {
 		return
 	}
 	if c.out.written(n) {
-		if c.state == flushing && n > 0 {
-			l.wheel.set(&l.conns, c, l.in(flushTimeout)) // its peer is slow, and reads
+		if n > 0 {
+			l.readsSlowly(c)
 		}
 		return
 	}
@@ -114,5 +116,17 @@ func (l *loop) written(c *conn, n int, err error) {
 		l.linger(c)
 	case c.resuming() != nil:
 		l.readMissed(c)
+	case c.state == pushesHTTP:
+		l.goesOn(c, c.aux.pushing)
+	}
+}
+
+// readsSlowly gives c more time to read what waits for it.
+func (l *loop) readsSlowly(c *conn) {
+	switch c.state {
+	case flushing:
+		l.wheel.set(&l.conns, c, l.in(flushTimeout))
+	case pushesHTTP:
+		l.wheel.set(&l.conns, c, l.in(l.g.cfg.IdleTimeout))
 	}
 }

@@ -74,6 +74,8 @@ func (l *loop) session(c *conn, b []byte) int {
 		return l.heartbeats(c, b)
 	case subWS:
 		return l.frame(c, b)
+	case pushesHTTP:
+		return l.requests(c, b)
 	default: // free, flushing, lingering
 		return len(b)
 	}

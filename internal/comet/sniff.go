@@ -22,8 +22,8 @@ func (l *loop) sniff(c *conn, b []byte) {
 	}
 }
 
-// head waits for a whole HTTP head. A WebSocket subscription is served here; everything
-// else goes to net/http, with all that was read.
+// head waits for a whole HTTP head. A WebSocket subscription and plain pushes are served here;
+// everything else goes to net/http, with all that was read.
 func (l *loop) head(c *conn, b []byte) int {
 	line, _, whole := bytes.Cut(b, []byte("\n"))
 	if whole && !isRequestLine(line) {
@@ -40,6 +40,7 @@ func (l *loop) head(c *conn, b []byte) int {
 	case size == 0:
 	case c.kind == Public && mentionsWebSocket(b[:size]):
 		return l.handshake(c, b, size)
+	case c.kind == Admin && l.beginPushing(c, b):
 	default:
 		l.handOver(c, b)
 	}

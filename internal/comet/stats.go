@@ -13,6 +13,8 @@ type Stats struct {
 	Resent       atomic.Int64 // the same, from what they had missed
 	DroppedLive  atomic.Int64 // live-only messages dropped for connections that read what they missed
 
+	PushRequests atomic.Int64 // requests over HTTP that loops served themselves
+
 	Closed [numReasons]atomic.Int64
 }
 
@@ -40,6 +42,7 @@ const (
 	HandshakeFailed                      // TLS
 	Kicked                               // closed on request, or its token was revoked
 	Shutdown                             // the node stops
+	HTTPTimeout                          // no whole request in time on a connection that pushes
 	Lingered                             // was being closed, and the peer did not read in time
 	numReasons
 )
@@ -50,7 +53,7 @@ var reasonNames = [numReasons]string{
 	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
 	AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
-	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", Lingered: "lingered",
+	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", HTTPTimeout: "http_timeout", Lingered: "lingered",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

@@ -56,7 +56,7 @@ func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Addres
 	*bound = append(*bound, ln.Addr())
 	shared.Subscribe = ln.Subscribe()
 	server := &http.Server{
-		Handler:           handler(kind, shared, web.Trust{Loopback: addr.Loopback()}),
+		Handler:           handler(ln, kind, shared, web.Trust{Loopback: addr.Loopback()}),
 		ReadHeaderTimeout: httpHeadTimeout,
 		ReadTimeout:       httpReadTimeout,
 		WriteTimeout:      httpWriteTimeout,
@@ -69,10 +69,12 @@ func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Addres
 	return nil
 }
 
-func handler(kind comet.Kind, cfg web.Config, trust web.Trust) http.Handler {
+func handler(ln *comet.Listener, kind comet.Kind, cfg web.Config, trust web.Trust) http.Handler {
 	switch kind {
 	case comet.Admin:
-		return web.Admin(cfg, trust)
+		admin := web.Admin(cfg, trust)
+		ln.ServePushes(admin.Pushes)
+		return admin
 	case comet.Ops:
 		return web.Ops(cfg, trust)
 	}

@@ -121,7 +121,8 @@ func nodeName(cfg *config.Config) string {
 func (n *Node) gatewayConfig(cfg *config.Config) comet.Config {
 	gc := comet.Config{
 		Keys: n.hub, Limits: limitsOf(cfg), Loops: cfg.Loops, Engine: engineOf(cfg.Engine),
-		Origins: n.allowsOrigin, StoreTimeout: time.Duration(cfg.StoreTimeout), Log: log(n.log, "comet"),
+		Origins: n.allowsOrigin, StoreTimeout: time.Duration(cfg.StoreTimeout), ReadTimeout: httpReadTimeout, IdleTimeout: httpIdleTimeout,
+		Log: log(n.log, "comet"),
 	}
 	if n.tokens != nil {
 		gc.Authorize, gc.Revocations = n.tokens.Check, n.tokens.Revocations

@@ -29,7 +29,7 @@ func (n *Node) Run(ctx context.Context) error {
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	n.gateway.StopAccepting()
-	n.closeHTTP(deadline, timeout/2) // a request that hangs leaves time to tell the subscribers
+	n.endRequests(deadline, timeout/2) // a request that hangs leaves time to tell the subscribers
 	n.gateway.Drain(deadline)
 	stopGateway()
 	gateway.Wait()
@@ -45,11 +45,13 @@ func (n *Node) serve(s httpServer) {
 	}
 }
 
-// closeHTTP lets the requests under way end; those that have not after timeout are cut.
-func (n *Node) closeHTTP(ctx context.Context, timeout time.Duration) {
+// endRequests lets the requests under way end, those that loops serve and those that net/http has; which
+// have not after timeout are cut.
+func (n *Node) endRequests(ctx context.Context, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var closing sync.WaitGroup
+	closing.Go(func() { n.gateway.EndPushes(ctx) })
 	for _, s := range n.http {
 		closing.Go(func() {
 			if s.Shutdown(ctx) != nil {
