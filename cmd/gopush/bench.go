@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,30 +14,44 @@ import (
 )
 
 type benchCmd struct {
-	Idle      benchIdleCmd      `cmd:"" help:"Memory of a node for each idle subscribed connection."`
-	Broadcast benchBroadcastCmd `cmd:"" help:"CPU of a node for each delivery of messages to one key."`
-	Push      benchPushCmd      `cmd:"" help:"Pushes a second from many publishers, live only and stored."`
+	Broadcast benchBroadcastCmd `cmd:"" help:"What a delivery of messages to one key costs, with all connections on it."`
+	Unicast   benchUnicastCmd   `cmd:"" help:"What a message costs from its push to its one subscriber, over many keys."`
+	Mixed     benchMixedCmd     `cmd:"" help:"A steady load of stored messages while connections leave and resume."`
+	Resume    benchResumeCmd    `cmd:"" help:"Devices that come back all at once, each with a backlog."`
+	Connect   benchConnectCmd   `cmd:"" help:"What a new connection costs that subscribes."`
+	Idle      benchIdleCmd      `cmd:"" help:"Memory for each idle subscribed connection."`
+	Worker    benchWorkerCmd    `cmd:"" hidden:"" help:"Subscribers of a measurement in another process; started by the others."`
 }
 
 // Help is printed behind the description.
 func (*benchCmd) Help() string {
-	return `Starts a node of its own in a temporary directory (TMPDIR says where) for each run, with the settings that GOPUSH_ variables give it, or measures one that runs already on this machine. Every message is counted where it had to come: it ends with 0 only if nothing was lost, doubled or out of order and no connection was closed. Published figures and how to read them: docs/benchmarks.md.
+	return `Starts a node of its own in a temporary directory (TMPDIR says where) for each run, with the settings that GOPUSH_ variables give it, or measures one that runs already on this machine. Every message is counted at every connection that has to get it: it ends with 0 only if nothing was lost, doubled or out of order and no connection was closed.
 
-    gopush bench idle --protocol tcp,ws
+CPU is that of the server, user and system, the push included. Latency is from before the write of a push, or with --rate from when the message was due, until it is read. Subscribers, publishers and server share this machine: compare what was measured in turn. Published figures and how to read them: docs/benchmarks.md.
+
     gopush bench broadcast --connections 10000 --floor bin/floor
-    gopush bench push --publishers 64
-    gopush bench idle --server 127.0.0.1:6969 --admin 127.0.0.1:6970 --ops 127.0.0.1:6971 --pid $(pidof gopush)
+    gopush bench broadcast --connections 2000 --rate 100 --protocol tcp,ws
+    gopush bench unicast --connections 2000 --publishers 4
+    gopush bench unicast --connections 2000 --pipelined --rate 20000
+    gopush bench unicast --connections 64 --publishers 64 --expire 3600
+    gopush bench mixed --rate 5000 --churn 200
+    gopush bench resume --connections 15000 --backlog 10
+    gopush bench idle --protocol tcp,ws
+    gopush bench connect --server 127.0.0.1:6969 --admin 127.0.0.1:6970 --ops 127.0.0.1:6971 --pid $(pidof gopush)
 `
 }
 
 // benchFlags are those that every measurement has.
 type benchFlags struct {
-	Server string `placeholder:"HOST:PORT" help:"Public address of a node that runs already, instead of one of its own; needs --admin, --ops and --pid too."`
-	Admin  string `placeholder:"HOST:PORT" help:"Admin address of that node."`
-	Ops    string `placeholder:"HOST:PORT" help:"Ops address of that node."`
-	PID    int    `name:"pid" placeholder:"PID" help:"Process id of that node."`
-	Runs   int    `default:"3" help:"How often all is repeated; the table has medians."`
-	JSON   bool   `name:"json" help:"Print the figures of every run as JSON instead of a table."`
+	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush."`
+	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws" help:"What subscribers of gopush speak: tcp, ws, or both in turn."`
+	Runs      int              `default:"3" help:"How often all is repeated; the table has medians."`
+	Processes int              `placeholder:"N" help:"Processes that subscribers are spread over. By default as many as the limit of open files asks for."`
+	JSON      bool             `name:"json" help:"Print the figures of every run as JSON instead of a table."`
+	Server    string           `placeholder:"HOST:PORT" help:"Public address of a node that runs already, instead of one of its own; needs --admin, --ops and --pid too."`
+	Admin     string           `placeholder:"HOST:PORT" help:"Admin address of that node."`
+	Ops       string           `placeholder:"HOST:PORT" help:"Ops address of that node."`
+	PID       int              `name:"pid" placeholder:"PID" help:"Process id of that node."`
 }
 
 // check judges the flags; kong calls only the Validate of a command itself.
@@ -47,7 +60,7 @@ func (f *benchFlags) check() error {
 	if slices.Contains(given, true) && slices.Contains(given, false) {
 		return errors.New("a node that runs already is named by --server, --admin, --ops and --pid together")
 	}
-	return atLeast("runs", f.Runs, 1)
+	return errors.Join(atLeast("runs", f.Runs, 1), atLeast("processes", f.Processes, 0))
 }
 
 // atLeast checks the value of a flag.
@@ -60,18 +73,46 @@ func atLeast(flag string, value, least int) error {
 
 // config is what the flags come to. done removes the line of progress.
 func (f *benchFlags) config(app *kong.Kong) (c bench.Config, done func(), err error) {
-	c = bench.Config{Runs: f.Runs}
+	c = bench.Config{Runs: f.Runs, Processes: f.Processes, Subjects: f.subjects()}
 	done = func() {}
+	if c.Binary, err = os.Executable(); err != nil {
+		return c, done, err
+	}
 	if f.Server != "" {
 		c.Target = &bench.Target{Public: f.Server, Admin: f.Admin, Ops: f.Ops, PID: f.PID}
-	} else if c.Binary, err = os.Executable(); err != nil {
-		return c, done, err
 	}
 	if out, ok := app.Stderr.(*os.File); ok && isTerminal(out) {
 		c.Progress = func(what string) { fmt.Fprintf(out, "\r%s\x1b[K", what) }
 		done = func() { fmt.Fprint(out, "\r\x1b[K") }
 	}
 	return c, done, nil
+}
+
+// subjects are the names of what is measured: gopush is one for each protocol.
+func (f *benchFlags) subjects() (names []string) {
+	for _, s := range f.Subject {
+		if s != "gopush" {
+			names = append(names, s)
+			continue
+		}
+		for _, p := range f.Protocol {
+			names = append(names, "gopush "+string(p))
+		}
+	}
+	return names
+}
+
+// benchFloor is the flag of measurements that the floor can do.
+type benchFloor struct {
+	Floor string `type:"existingfile" placeholder:"FILE" help:"Program made of bench/floor.c, to be measured in turn before the others."`
+}
+
+// add adds the floor to what is measured.
+func (f *benchFloor) add(c *bench.Config) {
+	if f.Floor != "" {
+		c.Floor = f.Floor
+		c.Subjects = append([]string{"floor"}, c.Subjects...)
+	}
 }
 
 // benchReport is what all measurements return.
@@ -88,105 +129,4 @@ func (f *benchFlags) print(w io.Writer, r benchReport, err error) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	return errors.Join(out.Encode(r), err)
-}
-
-type benchIdleCmd struct {
-	benchFlags
-	Protocol []bench.Protocol `default:"tcp,ws" enum:"tcp,ws" help:"What subscribers speak: tcp, ws, or both in turn."`
-	Steps    []int            `default:"2000,6000,10000,14000,18000" help:"Numbers of connections at which memory is read; the result is the slope between the first and the last."`
-}
-
-// Validate is called by kong.
-func (b *benchIdleCmd) Validate() error {
-	if len(b.Steps) < 2 || b.Steps[0] < 1 || !slices.IsSorted(b.Steps) || b.Steps[0] == b.Steps[len(b.Steps)-1] {
-		return fmt.Errorf("--steps=%v: want at least two numbers, growing", b.Steps)
-	}
-	return b.benchFlags.check()
-}
-
-// Run measures and prints.
-func (b *benchIdleCmd) Run(ctx context.Context, app *kong.Kong) error {
-	cfg, done, err := b.config(app)
-	if err != nil {
-		return err
-	}
-	for _, p := range b.Protocol {
-		cfg.Subjects = append(cfg.Subjects, "gopush "+string(p))
-	}
-	report, err := bench.Idle(ctx, bench.IdleConfig{Config: cfg, Steps: b.Steps})
-	done()
-	return b.print(app.Stdout, report, err)
-}
-
-// benchMessage is what the messages of a measurement are like.
-type benchMessage struct {
-	Protocol bench.Protocol `default:"tcp" enum:"tcp,ws" help:"What subscribers speak: tcp or ws."`
-	Size     int            `default:"128" help:"Payload in bytes."`
-}
-
-// check judges the flags.
-func (m *benchMessage) check() error { return atLeast("size", m.Size, bench.MinPayload) }
-
-type benchBroadcastCmd struct {
-	benchFlags
-	benchMessage
-	Connections int    `short:"n" default:"10000" help:"Connections, all subscribed to one key."`
-	Messages    int    `short:"m" default:"50" help:"Messages of each run."`
-	Window      int    `default:"1" help:"Messages on their way at a time; 1: the next is pushed when the last has come everywhere."`
-	Floor       string `type:"existingfile" placeholder:"FILE" help:"Program made of bench/floor.c, to be measured in turn with the node."`
-}
-
-// Validate is called by kong.
-func (b *benchBroadcastCmd) Validate() error {
-	return errors.Join(b.benchFlags.check(), b.benchMessage.check(),
-		atLeast("connections", b.Connections, 1), atLeast("messages", b.Messages, 1), atLeast("window", b.Window, 1),
-	)
-}
-
-// Run measures and prints.
-func (b *benchBroadcastCmd) Run(ctx context.Context, app *kong.Kong) error {
-	cfg, done, err := b.config(app)
-	if err != nil {
-		return err
-	}
-	if cfg.Floor = b.Floor; b.Floor != "" {
-		cfg.Subjects = append(cfg.Subjects, "floor")
-	}
-	cfg.Subjects = append(cfg.Subjects, "gopush "+string(b.Protocol))
-	report, err := bench.Broadcast(ctx, bench.BroadcastConfig{
-		Config: cfg, Connections: b.Connections, Messages: b.Messages,
-		Size: b.Size, Window: b.Window,
-	})
-	done()
-	return b.print(app.Stdout, report, err)
-}
-
-type benchPushCmd struct {
-	benchFlags
-	benchMessage
-	Publishers int `short:"p" default:"64" help:"Publishers at a time, each with a connection, a key and a subscriber of its own."`
-	Messages   int `short:"m" default:"500" help:"Messages of each publisher, each pushed when the one before was acknowledged."`
-	Expire     int `default:"3600" help:"Seconds that stored messages are kept."`
-}
-
-// Validate is called by kong.
-func (b *benchPushCmd) Validate() error {
-	return errors.Join(b.benchFlags.check(), b.benchMessage.check(),
-		atLeast("publishers", b.Publishers, 1), atLeast("messages", b.Messages, 1), atLeast("expire", b.Expire, 1),
-	)
-}
-
-// Run measures and prints.
-func (b *benchPushCmd) Run(ctx context.Context, app *kong.Kong) error {
-	cfg, done, err := b.config(app)
-	if err != nil {
-		return err
-	}
-	cfg.Subjects = []string{"gopush " + string(b.Protocol)}
-	report, err := bench.Push(ctx, bench.PushConfig{
-		Config: cfg, Publishers: b.Publishers, Messages: b.Messages,
-		Size: b.Size, Expire: b.Expire,
-	})
-	done()
-	return b.print(app.Stdout, report, err)
 }

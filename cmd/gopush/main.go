@@ -23,7 +23,7 @@ type cli struct {
 	Sub         subCmd           `cmd:"" help:"Subscribe to keys and print their messages."`
 	Push        pushCmd          `cmd:"" help:"Push a message, or lines of standard input."`
 	Demo        demoCmd          `cmd:"" help:"Push a text of this machine to 1,000 devices through a crash, and count what came."`
-	Bench       benchCmd         `cmd:"" help:"Measure a node: memory, CPU of a delivery, pushes a second."`
+	Bench       benchCmd         `cmd:"" help:"Measure a node: what messages, connections and devices that come back cost it."`
 	CheckConfig checkConfigCmd   `cmd:"" help:"Check the configuration and print what it comes to."`
 	Version     versionCmd       `cmd:"" help:"Print the version."`
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`

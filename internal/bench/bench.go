@@ -11,7 +11,9 @@
 package bench
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -32,19 +34,37 @@ type Target struct {
 
 // Config is what every measurement is told.
 type Config struct {
-	Subjects []string      // measured in turn: "gopush tcp", "gopush ws", "floor", a peer
-	Floor    string        // program made of bench/floor.c, for the subject "floor"
-	Binary   string        // gopush, started as "gopush serve" on free ports for each run
-	Target   *Target       // measured instead, if not nil
-	Runs     int           // how often all is repeated; at least once
-	Patience time.Duration // without any message, until what is missing is lost; 0: 10 s
-	Progress func(string)  // is told what is going on, in a few words; nil: nobody
+	Subjects  []string      // measured in turn: "gopush tcp", "gopush ws", "floor", a peer
+	Floor     string        // program made of bench/floor.c, for the subject "floor"
+	Binary    string        // gopush, started as "gopush serve" on free ports for each run, and as "gopush bench worker"
+	Target    *Target       // measured instead, if not nil
+	Runs      int           // how often all is repeated; at least once
+	Processes int           // that subscribers are spread over; 0: as many as the limit of open files asks for
+	Patience  time.Duration // without any message, until what is missing is lost; 0: 10 s
+	Progress  func(string)  // is told what is going on, in a few words; nil: nobody
 }
 
 func (c *Config) progress(what string) {
 	if c.Progress != nil {
 		c.Progress(what)
 	}
+}
+
+// each lets f measure every subject in turn, run after run. line says which, for progress.
+func (c *Config) each(ctx context.Context, f func(ctx context.Context, s subject, line string) error) error {
+	runs := max(1, c.Runs)
+	for i := range runs {
+		for _, name := range c.Subjects {
+			s, err := c.subject(name)
+			if err != nil {
+				return err
+			}
+			if err := f(ctx, s, fmt.Sprintf("%s, run %d of %d", name, i+1, runs)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Protocol is how subscribers of a measurement speak.

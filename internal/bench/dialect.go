@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"gopush/internal/wire"
@@ -21,12 +23,20 @@ const maxMessage = 2 << 20
 // legacyRESP is "legacy RESP".
 type legacyRESP struct{}
 
-func (legacyRESP) hello(key string) []byte {
-	hello := resp.AppendArray(nil, 5)
-	for _, arg := range []string{"sub", key, heartbeat, "", "1"} {
-		hello = resp.AppendBulk(hello, arg)
+func (legacyRESP) hello(key string) []byte { return subCommand(key) }
+
+func (legacyRESP) resume(key string, mid int64) []byte {
+	return subCommand(key, strconv.FormatInt(mid, 10))
+}
+
+// subCommand is "sub KEY HEARTBEAT TOKEN VERSION", and more arguments.
+func subCommand(key string, more ...string) []byte {
+	args := append([]string{"sub", key, heartbeat, "", "1"}, more...)
+	command := resp.AppendArray(nil, len(args))
+	for _, arg := range args {
+		command = resp.AppendBulk(command, arg)
 	}
-	return hello
+	return command
 }
 
 func (legacyRESP) next(buf []byte) (it item, n int, err error) {
@@ -49,6 +59,8 @@ func legacyItem(text []byte) (item, error) {
 		return item{kind: delivery, payload: payload, mid: mid}, err
 	case string(text) == wire.TextHeartbeat:
 		return item{kind: subscribed}, nil
+	case bytes.HasPrefix(text, []byte("+g ")): // something is gone: it will be seen missing
+		return item{}, nil
 	}
 	return item{}, fmt.Errorf("subscription refused with %.40q", text)
 }
@@ -60,8 +72,15 @@ func newLegacyWebSocket(host string) *legacyWebSocket {
 	return &legacyWebSocket{newWebSocket(host)}
 }
 
-func (d *legacyWebSocket) hello(key string) []byte {
+func (d *legacyWebSocket) hello(key string) []byte { return d.subscribe(key, nil) }
+
+func (d *legacyWebSocket) resume(key string, mid int64) []byte {
+	return d.subscribe(key, url.Values{"mid": {strconv.FormatInt(mid, 10)}})
+}
+
+func (d *legacyWebSocket) subscribe(key string, more url.Values) []byte {
 	query := url.Values{"key": {key}, "heartbeat": {heartbeat}, "ver": {"1"}}
+	maps.Copy(query, more)
 	return d.handshake("/sub?" + query.Encode())
 }
 

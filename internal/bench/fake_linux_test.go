@@ -2,9 +2,7 @@ package bench_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gopush/internal/bench"
 	"gopush/internal/message"
@@ -29,8 +28,14 @@ type fake struct {
 	// change returns what subscriber number i gets instead of message number n of its key, both
 	// from 0. nil closes the connection.
 	change func(i, n int, frame []byte) []byte
-	// forget tells which stored messages are not there when they are read.
-	forget func(n int) bool
+	// resume returns what a subscriber that resumes gets instead of stored message number n of
+	// its key, from 0.
+	resume func(n int, frame []byte) []byte
+
+	// slow is how long a push takes before anything happens.
+	slow time.Duration
+	// mute tells which pushes of a key are carried out and never answered.
+	mute func(n int) bool
 
 	mu          sync.Mutex
 	subscribers map[string][]net.Conn
@@ -38,20 +43,20 @@ type fake struct {
 	encoder     wire.Encoder
 	pushed      map[string]int
 	mid         int64
-	stored      map[string][]json.RawMessage
+	stored      map[string][]message.Message
 }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
 	f := &fake{
-		t: t, subscribers: map[string][]net.Conn{}, pushed: map[string]int{}, stored: map[string][]json.RawMessage{},
+		t: t, subscribers: map[string][]net.Conn{}, pushed: map[string]int{}, stored: map[string][]message.Message{},
 		change: func(_, _ int, frame []byte) []byte { return frame },
-		forget: func(int) bool { return false },
+		mute:   func(int) bool { return false },
+		resume: func(_ int, frame []byte) []byte { return frame },
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/push/{key}", f.pushOne)
 	mux.HandleFunc("POST /v1/push", f.pushBatch)
-	mux.HandleFunc("GET /1/msg/get", f.read)
 	mux.HandleFunc("GET /stat", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"mallocs": 1000}`) })
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
@@ -60,7 +65,7 @@ func newFake(t *testing.T) *fake {
 		t.Fatal(err)
 	}
 	var accepting sync.WaitGroup
-	accepting.Go(func() { f.accept(listener, web.Listener.Addr().String()) })
+	accepting.Go(func() { f.accept(listener) })
 	t.Cleanup(func() {
 		listener.Close()
 		accepting.Wait()
@@ -75,37 +80,42 @@ func newFake(t *testing.T) *fake {
 	return f
 }
 
-// accept takes subscribers, one after the other. What is no subscription is asked of the web.
-func (f *fake) accept(listener net.Listener, web string) {
+// accept takes subscribers, one after the other.
+func (f *fake) accept(listener net.Listener) {
 	for {
 		c, err := listener.Accept()
 		if err != nil {
 			return
 		}
 		r := bufio.NewReader(c)
-		first, _ := r.Peek(8)
-		switch {
-		case bytes.HasPrefix(first, []byte("GET /sub")):
+		if first, _ := r.Peek(1); string(first) == "G" {
 			f.upgrade(c, r)
-		case bytes.HasPrefix(first, []byte("GET ")):
-			f.forward(c, r, web)
-		default:
+		} else {
 			f.subscribe(c, r)
 		}
 	}
 }
 
+// subscribe reads *N, and a length and a text for each of "sub KEY HEARTBEAT TOKEN VERSION [MID]".
 func (f *fake) subscribe(c net.Conn, r *bufio.Reader) {
 	var args []string
-	for range 11 { // *5 and five times a length and a text
+	for n := 1; len(args) < n; {
 		line, err := r.ReadString('\n')
 		if err != nil {
 			f.t.Errorf("read a subscription: %v", err)
 			return
 		}
+		if len(args) == 0 {
+			n, _ = strconv.Atoi(strings.TrimSpace(line[1:]))
+			n = 1 + 2*n
+		}
 		args = append(args, strings.TrimSpace(line))
 	}
-	f.add(args[4], c, 0)
+	mid := ""
+	if len(args) == 13 {
+		mid = args[12]
+	}
+	f.add(args[4], mid, c, 0)
 }
 
 func (f *fake) upgrade(c net.Conn, r *bufio.Reader) {
@@ -120,31 +130,32 @@ func (f *fake) upgrade(c net.Conn, r *bufio.Reader) {
 		return
 	}
 	c.Write(reply)
-	f.add(req.URL.Query().Get("key"), c, wire.WebSocket)
+	f.add(req.URL.Query().Get("key"), req.URL.Query().Get("mid"), c, wire.WebSocket)
 }
 
-func (f *fake) add(key string, c net.Conn, v wire.Variant) {
+// add subscribes c. With a mid it takes the place of who was there and gets what is stored.
+func (f *fake) add(key, mid string, c net.Conn, v wire.Variant) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c.Write(wire.AppendText(nil, v, wire.TextHeartbeat))
-	f.subscribers[key] = append(f.subscribers[key], c)
 	f.protocol = v
-}
-
-func (f *fake) forward(c net.Conn, r *bufio.Reader, web string) {
-	defer c.Close()
-	req, err := http.ReadRequest(r)
-	if err != nil {
-		f.t.Errorf("read a request: %v", err)
+	c.Write(wire.AppendText(nil, v, wire.TextHeartbeat))
+	if mid == "" {
+		f.subscribers[key] = append(f.subscribers[key], c)
 		return
 	}
-	resp, err := http.Get("http://" + web + req.URL.RequestURI())
-	if err != nil {
-		f.t.Errorf("ask the web: %v", err)
-		return
+	for _, gone := range f.subscribers[key] {
+		gone.Close()
 	}
-	defer resp.Body.Close()
-	resp.Write(c)
+	f.subscribers[key] = []net.Conn{c}
+	after, err := strconv.ParseInt(mid, 10, 64)
+	if err != nil {
+		f.t.Errorf("resume after %q: %v", mid, err)
+	}
+	for n, m := range f.stored[key] {
+		if m.Mid > after {
+			c.Write(f.resume(n, f.encoder.Frame(v|wire.Prev, &m)))
+		}
+	}
 }
 
 func (f *fake) pushOne(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +163,11 @@ func (f *fake) pushOne(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		f.t.Errorf("read a push: %v", err)
 	}
-	f.push(r.PathValue("key"), payload, r.URL.Query().Get("expire") != "0")
+	time.Sleep(f.slow)
+	n := f.push(r.PathValue("key"), payload, r.URL.Query().Get("expire") != "0")
+	if f.mute(n) {
+		<-r.Context().Done()
+	}
 	io.WriteString(w, "{}")
 }
 
@@ -173,10 +188,11 @@ func (f *fake) pushBatch(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "{}")
 }
 
-func (f *fake) push(key string, payload []byte, stored bool) {
+// push carries out a push and returns its number among those of its key, from 0.
+func (f *fake) push(key string, payload []byte, stored bool) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := f.pushed[key]
+	n = f.pushed[key]
 	f.pushed[key]++
 	f.mid += message.MidStep
 	m := message.Message{Mid: f.mid, Payload: payload}
@@ -187,18 +203,8 @@ func (f *fake) push(key string, payload []byte, stored bool) {
 			c.Close()
 		}
 	}
-	if stored && !f.forget(n) {
-		f.stored[key] = append(f.stored[key], m.AppendJSON(nil, false, false))
+	if stored {
+		f.stored[key] = append(f.stored[key], m)
 	}
-}
-
-func (f *fake) read(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	answer, err := json.Marshal(map[string]any{"ret": 0, "data": map[string]any{"msgs": f.stored[r.URL.Query().Get("k")]}})
-	if err != nil {
-		f.t.Errorf("write stored messages: %v", err)
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
-	fmt.Fprintf(w, "%s", answer)
+	return n
 }

@@ -40,7 +40,7 @@ func (b *floorBackend) pushes(dst []byte, batch []push) (out []byte, answers int
 	dst = append(dst, 0, 0, 0, 0)
 	for _, p := range batch {
 		b.mid = message.NextMid(time.Now(), b.mid)
-		dst = append(dst, b.encoder.Frame(0, &message.Message{Mid: b.mid, Payload: p.payload})...)
+		dst = b.encoder.AppendFrame(dst, 0, &message.Message{Mid: b.mid, Payload: p.payload})
 	}
 	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	return dst, 1

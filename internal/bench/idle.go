@@ -39,5 +39,5 @@ func (r *IdleReport) WriteTable(w io.Writer) error {
 	if err := writeTable(w, subject, r.Runs, columns); err != nil {
 		return err
 	}
-	return writeTally(w, r.Tally)
+	return writeTally(w, "at the subscribers", r.Tally)
 }

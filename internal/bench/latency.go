@@ -6,7 +6,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Latency says how long it took from before a push until what is measured, in microseconds.
+// Latency says how long something took, in microseconds.
 type Latency struct {
 	P50  float64 `json:"p50_us"`
 	P99  float64 `json:"p99_us"`

@@ -1,49 +1,66 @@
 package bench
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // rss returns the resident memory of the process, in bytes. smaps_rollup is exact; the numbers
 // of stat and status are gathered per CPU and lag behind.
 func (t *Target) rss() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", t.PID))
-	if err != nil {
-		return 0, fmt.Errorf("memory of the node: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "Rss:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("memory of the node: no Rss in smaps_rollup of process %d", t.PID)
+	kib, err := procField(fmt.Sprintf("/proc/%d/smaps_rollup", t.PID), "Rss:")
+	return kib << 10, err
 }
 
-// tick is the unit of CPU times in /proc, the same on every Linux.
-const tick = 10 * time.Millisecond
-
-// cpu returns the CPU time that the process has used, user and system, all threads.
+// cpu returns the CPU time that the process has used, user and system, all threads that it has
+// and had. It is the sum that proc(5) shows in ticks, in nanoseconds.
 func (t *Target) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", t.PID))
+	const cpuClockSched = 2 // clock_getcpuclockid(3) makes the id of a clock so
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^t.PID<<3|cpuClockSched), &used); err != nil {
+		return 0, fmt.Errorf("CPU of process %d: %w", t.PID, err)
+	}
+	return time.Duration(used.Nano()), nil
+}
+
+// switches returns how often the threads that the process has were switched.
+func (t *Target) switches() (sum int64, err error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", t.PID))
 	if err != nil {
-		return 0, fmt.Errorf("CPU of the node: %w", err)
+		return 0, err
 	}
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // from the third on, proc(5)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("CPU of the node: stat of process %d is %q", t.PID, text)
+	for _, task := range tasks {
+		for _, field := range []string{"voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"} {
+			n, err := procField(task, field)
+			if err != nil {
+				return 0, err
+			}
+			sum += n
+		}
 	}
-	user, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
-	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+	return sum, nil
+}
+
+// procField returns the number behind name in a file of /proc.
+func procField(file, name string) (int64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, fmt.Errorf("measure the server: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name); ok {
+			return strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("measure the server: no %s in %s", name, file)
 }
 
 // mallocs returns how many objects the node has allocated since it started; 0 for what is no
@@ -59,17 +76,12 @@ func (t *Target) mallocs() (objects float64, err error) {
 
 // meter measures what a process uses from newMeter to read.
 type meter struct {
-	target  *Target
-	began   time.Time
-	cpu     time.Duration
-	mallocs float64 // before
-	looking float64 // what asking for it allocates itself
-}
-
-// used is what a process has used.
-type used struct {
-	cpu, wall time.Duration
-	mallocs   float64 // objects
+	target   *Target
+	began    time.Time
+	cpu      time.Duration
+	switches int64
+	mallocs  float64 // before
+	looking  float64 // what asking for it allocates itself
 }
 
 func newMeter(t *Target) (*meter, error) {
@@ -82,21 +94,34 @@ func newMeter(t *Target) (*meter, error) {
 		m.looking, m.mallocs = mallocs-m.mallocs, mallocs
 	}
 	var err error
+	if m.switches, err = t.switches(); err != nil {
+		return nil, err
+	}
 	m.cpu, err = t.cpu()
 	m.began = time.Now()
 	return m, err
 }
 
-func (m *meter) read() (used, error) {
-	u := used{wall: time.Since(m.began)}
+func (m *meter) read() (c Cost, err error) {
+	c.Seconds = time.Since(m.began).Seconds()
 	cpu, err := m.target.cpu()
 	if err != nil {
-		return u, err
+		return c, err
 	}
-	u.cpu = cpu - m.cpu
+	switches, err := m.target.switches()
+	if err != nil {
+		return c, err
+	}
 	mallocs, err := m.target.mallocs()
-	u.mallocs = max(0, mallocs-m.mallocs-m.looking)
-	return u, err
+	if err != nil {
+		return c, err
+	}
+	rss, err := m.target.rss()
+	c.CPU = float64((cpu - m.cpu).Nanoseconds()) / 1000
+	c.Switches = float64(switches - m.switches)
+	c.Allocs = max(0, mallocs-m.mallocs-m.looking)
+	c.RSS = float64(rss)
+	return c, err
 }
 
 // getJSON reads the answer to a GET into v.

@@ -5,15 +5,22 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 var errSystem = errors.New("measuring needs epoll and /proc: run it on Linux, beside the node")
 
+// Load measures what messages cost; here it answers that it cannot.
+func Load(context.Context, LoadConfig) (*LoadReport, error) { return nil, errSystem }
+
+// Connect measures what a new connection costs; here it answers that it cannot.
+func Connect(context.Context, ConnectConfig) (*ConnectReport, error) { return nil, errSystem }
+
 // Idle measures what an idle connection costs in memory; here it answers that it cannot.
 func Idle(context.Context, IdleConfig) (*IdleReport, error) { return nil, errSystem }
 
-// Broadcast measures what a delivery costs in CPU; here it answers that it cannot.
-func Broadcast(context.Context, BroadcastConfig) (*BroadcastReport, error) { return nil, errSystem }
+// Resume measures devices that come back; here it answers that it cannot.
+func Resume(context.Context, ResumeConfig) (*ResumeReport, error) { return nil, errSystem }
 
-// Push measures how many pushes a node takes; here it answers that it cannot.
-func Push(context.Context, PushConfig) (*PushReport, error) { return nil, errSystem }
+// Work is a worker of a measurement; here it answers that it cannot.
+func Work(context.Context, io.Reader, io.Writer) error { return errSystem }

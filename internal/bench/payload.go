@@ -11,7 +11,7 @@ import (
 //
 //	"SEQUENCE SENT xxxx…"    ten digits, nineteen digits
 //
-// SENT is in nanoseconds since a moment that sender and receiver agree on.
+// SENT is when the message was sent, or was due, in nanoseconds of a clock.
 const (
 	seqDigits  = 10
 	timeDigits = 19
@@ -20,25 +20,25 @@ const (
 	MinPayload = len(`"`) + seqDigits + len(" ") + timeDigits + len(` "`)
 )
 
-// appendPayload appends a payload of size bytes, at least MinPayload.
-func appendPayload(dst []byte, size int, seq int64, sent time.Duration) []byte {
-	dst = appendDigits(append(dst, '"'), seqDigits, seq)
-	dst = appendDigits(append(dst, ' '), timeDigits, int64(sent))
-	dst = append(dst, ' ')
-	for range size - MinPayload {
-		dst = append(dst, 'x')
-	}
-	return append(dst, '"')
+// newPayload makes a payload of size bytes, at least MinPayload, that is to be stamped.
+func newPayload(size int) []byte {
+	p := bytes.Repeat([]byte{'x'}, size)
+	p[0], p[1+seqDigits], p[1+seqDigits+1+timeDigits], p[size-1] = '"', ' ', ' ', '"'
+	return p
 }
 
-// appendDigits appends n as so many digits.
-func appendDigits(dst []byte, digits int, n int64) []byte {
-	dst = append(dst, make([]byte, digits)...)
-	for i := range digits {
-		dst[len(dst)-1-i] = byte('0' + n%10)
+// stamp writes the sequence number and the time into a payload.
+func stamp(payload []byte, seq int64, sent time.Duration) {
+	putDigits(payload[1:][:seqDigits], seq)
+	putDigits(payload[1+seqDigits+1:][:timeDigits], int64(sent))
+}
+
+// putDigits fills dst with n.
+func putDigits(dst []byte, n int64) {
+	for i := len(dst) - 1; i >= 0; i-- {
+		dst[i] = byte('0' + n%10)
 		n /= 10
 	}
-	return dst
 }
 
 // arrival is what a message says of itself.

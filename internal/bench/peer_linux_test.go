@@ -31,14 +31,14 @@ func withPeers(t *testing.T, test func(t *testing.T, name string)) {
 func TestBroadcastOfPeers(t *testing.T) {
 	t.Parallel()
 	withPeers(t, func(t *testing.T, name string) {
-		report, err := bench.Broadcast(t.Context(), bench.BroadcastConfig{
-			Config:      bench.Config{Subjects: []string{name}, Runs: 1},
-			Connections: 20, Messages: 50, Size: 200, Window: 8,
+		report, err := bench.Load(t.Context(), bench.LoadConfig{
+			Config: bench.Config{Subjects: []string{name}, Runs: 1},
+			Shared: true, Connections: 20, Publishers: 1, Batch: 1, Messages: 50, Size: 200, Window: 8,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (bench.Tally{Received: 20 * 53}); report.Tally != want {
+		if want := (bench.Tally{Received: 20 * 54}); report.Tally != want {
 			t.Errorf("counted %+v, want %+v", report.Tally, want)
 		}
 	})

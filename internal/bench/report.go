@@ -74,9 +74,18 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// writeTally writes what was counted at the receivers.
-func writeTally(w io.Writer, t Tally) error {
-	_, err := fmt.Fprintf(w, "at the receivers: %d messages; %d lost, %d doubled, %d out of order, %d connections closed\n",
-		t.Received, t.Lost, t.Doubled, t.OutOfOrder, t.Closed)
+// latencies are the columns of what took so long.
+func latencies[R any](what string, of func(R) Latency) []column[R] {
+	return []column[R]{
+		{what + " p50 ms", "%.2f", func(run R) float64 { return of(run).P50 / 1000 }},
+		{"p99", "%.2f", func(run R) float64 { return of(run).P99 / 1000 }},
+		{"max", "%.1f", func(run R) float64 { return of(run).Max / 1000 }},
+	}
+}
+
+// writeTally writes what was counted at receivers.
+func writeTally(w io.Writer, at string, t Tally) error {
+	_, err := fmt.Fprintf(w, "%s: %d messages; %d lost, %d doubled, %d out of order, %d connections closed\n",
+		at, t.Received, t.Lost, t.Doubled, t.OutOfOrder, t.Closed)
 	return err
 }

@@ -33,6 +33,12 @@ type dialect interface {
 	next(buf []byte) (it item, n int, err error)
 }
 
+// resumer is a dialect in which a subscriber can ask for what it has missed.
+type resumer interface {
+	// resume returns what a subscriber of key sends that has seen messages up to mid; 0: none.
+	resume(key string, mid int64) []byte
+}
+
 // item is what a subscriber hears.
 type item struct {
 	kind    itemKind

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,18 +16,25 @@ import (
 // short is patience for tests in which something is meant to be missing.
 const short = 300 * time.Millisecond
 
-func broadcast(ctx context.Context, f *fake, more func(*bench.BroadcastConfig)) (*bench.BroadcastReport, error) {
-	cfg := bench.BroadcastConfig{
+// load is what tests begin with: 10 messages to 3 connections, two on their way at a time.
+func load(f *fake) bench.LoadConfig {
+	return bench.LoadConfig{
 		Config:      bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1},
-		Connections: 3, Messages: 10, Size: 40, Window: 2,
+		Connections: 3, Publishers: 1, Batch: 1, Messages: 10, Size: 40, Window: 2,
 	}
+}
+
+func broadcast(ctx context.Context, f *fake, more func(*bench.LoadConfig)) (*bench.LoadReport, error) {
+	cfg := load(f)
+	cfg.Shared = true
 	if more != nil {
 		more(&cfg)
 	}
-	return bench.Broadcast(ctx, cfg)
+	return bench.Load(ctx, cfg)
 }
 
-// A broadcast is 10 messages to 3 connections, after 3 messages that warm up.
+// A broadcast is 10 messages to 3 connections, after 3 that warm up; if nothing is missing then, one
+// more ends it.
 func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 	t.Parallel()
 	var held []byte // back, to be sent after the next message
@@ -41,7 +46,7 @@ func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 		{
 			"all is well",
 			func(_, _ int, frame []byte) []byte { return frame },
-			bench.Tally{Received: 39},
+			bench.Tally{Received: 42},
 		},
 		{
 			"one message is lost on the way to one connection",
@@ -71,7 +76,7 @@ func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 				}
 				return frame
 			},
-			bench.Tally{Received: 40, Doubled: 1},
+			bench.Tally{Received: 43, Doubled: 1},
 		},
 		{
 			"a message comes again after others",
@@ -87,7 +92,7 @@ func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 				}
 				return frame
 			},
-			bench.Tally{Received: 40, Doubled: 1},
+			bench.Tally{Received: 43, Doubled: 1},
 		},
 		{
 			"a mid does not grow",
@@ -97,7 +102,7 @@ func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 				}
 				return frame
 			},
-			bench.Tally{Received: 39, OutOfOrder: 1},
+			bench.Tally{Received: 42, OutOfOrder: 1},
 		},
 	}
 	for _, tt := range tests {
@@ -105,7 +110,7 @@ func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			f.change = tt.change
-			report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) { c.Patience = short })
+			report, err := broadcast(t.Context(), f, func(c *bench.LoadConfig) { c.Patience = short })
 			if report == nil {
 				t.Fatalf("Broadcast: %v, want a report", err)
 			}
@@ -134,7 +139,7 @@ func TestBroadcastSeesMessagesThatChangedPlaces(t *testing.T) {
 		return frame
 	}
 	report, err := broadcast(t.Context(), f, nil)
-	if want := (bench.Tally{Received: 39, OutOfOrder: 1}); report == nil || report.Tally != want {
+	if want := (bench.Tally{Received: 42, OutOfOrder: 1}); report == nil || report.Tally != want {
 		t.Errorf("Broadcast counted %+v (%v), want %+v", report, err, want)
 	}
 }
@@ -148,7 +153,7 @@ func TestBroadcastCountsClosedConnections(t *testing.T) {
 		}
 		return frame
 	}
-	report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) { c.Patience = short })
+	report, err := broadcast(t.Context(), f, func(c *bench.LoadConfig) { c.Patience = short })
 	if report == nil || report.Tally.Closed != 1 || report.Tally.Lost == 0 {
 		t.Errorf("Broadcast counted %+v (%v), want 1 closed and what it lost", report, err)
 	}
@@ -162,7 +167,7 @@ func TestBroadcastReadsBytesHoweverTheyAreCut(t *testing.T) {
 			f := newFake(t)
 			kept := map[int][]byte{}
 			f.change = func(i, n int, frame []byte) []byte {
-				if n < 3 {
+				if n < 3 || n > 12 {
 					return frame
 				}
 				out := append(kept[i], frame...)
@@ -170,11 +175,11 @@ func TestBroadcastReadsBytesHoweverTheyAreCut(t *testing.T) {
 				kept[i] = bytes.Clone(out[cut:])
 				return out[:cut]
 			}
-			report, err := broadcast(t.Context(), f, func(c *bench.BroadcastConfig) {
+			report, err := broadcast(t.Context(), f, func(c *bench.LoadConfig) {
 				c.Subjects, c.Window = []string{"gopush " + string(p)}, 20
 			})
-			if err != nil || report.Tally.Received != 39 {
-				t.Errorf("Broadcast counted %+v (%v), want all 39 messages", report, err)
+			if err != nil || report.Tally.Received != 42 {
+				t.Errorf("Broadcast counted %+v (%v), want all 42 messages", report, err)
 			}
 		})
 	}
@@ -200,7 +205,7 @@ func TestBroadcastInTurnWithTheFloor(t *testing.T) {
 	if out, err := exec.Command(compiler, "-Wall", "-Wextra", "-Werror", "-o", floor, "../../bench/floor.c").CombinedOutput(); err != nil {
 		t.Fatalf("compile the floor: %v\n%s", err, out)
 	}
-	report, err := broadcast(t.Context(), newFake(t), func(c *bench.BroadcastConfig) {
+	report, err := broadcast(t.Context(), newFake(t), func(c *bench.LoadConfig) {
 		c.Floor, c.Subjects, c.Runs = floor, []string{"floor", "gopush tcp"}, 2
 	})
 	if err != nil {
@@ -213,59 +218,8 @@ func TestBroadcastInTurnWithTheFloor(t *testing.T) {
 	if got, want := strings.Join(subjects, ", "), "floor, gopush tcp, floor, gopush tcp"; got != want {
 		t.Errorf("runs of %s, want %s", got, want)
 	}
-	if want := (bench.Tally{Received: 4 * 39}); report.Tally != want {
+	if want := (bench.Tally{Received: 4 * 42}); report.Tally != want {
 		t.Errorf("counted %+v, want %+v", report.Tally, want)
-	}
-}
-
-func TestPushReadsBackWhatWasStored(t *testing.T) {
-	t.Parallel()
-	for _, lost := range []int{0, 1} {
-		f := newFake(t)
-		f.forget = func(n int) bool { return lost == 1 && n == 3 }
-		report, err := bench.Push(t.Context(), bench.PushConfig{
-			Config:     bench.Config{Subjects: []string{"gopush ws"}, Target: &f.Target, Runs: 1},
-			Publishers: 4, Messages: 10, Size: 40, Expire: 60,
-		})
-		if report == nil {
-			t.Fatal(err)
-		}
-		if want := (bench.Tally{Received: 80}); report.Tally != want {
-			t.Errorf("subscribers counted %+v, want %+v", report.Tally, want)
-		}
-		want := bench.Tally{Received: 40 - 4*lost, Lost: 4 * lost}
-		if report.ReadBack != want || errors.Is(err, bench.ErrFailed) != (lost > 0) {
-			t.Errorf("%d of each key lost: read back %+v, %v, want %+v", lost, report.ReadBack, err, want)
-		}
-	}
-}
-
-func TestPushEndsWithTheErrorOfAPublisher(t *testing.T) {
-	t.Parallel()
-	f := newFake(t)
-	refusing := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(refusing.Close)
-	f.Admin = refusing.Listener.Addr().String()
-	_, err := bench.Push(t.Context(), bench.PushConfig{
-		Config:     bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1},
-		Publishers: 2, Messages: 2, Size: 40, Expire: 60,
-	})
-	if err == nil || !strings.Contains(err.Error(), "push: 404 Not Found") {
-		t.Errorf("Push answered %v, want what a push was refused with", err)
-	}
-}
-
-func TestIdleTellsWhenConnectionsAreNotThere(t *testing.T) {
-	t.Parallel()
-	f := newFake(t)
-	f.change = func(i, _ int, frame []byte) []byte { return nil }
-	report, err := bench.Idle(t.Context(), bench.IdleConfig{
-		Config: bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1, Patience: short},
-		Steps:  []int{1, 3},
-		Calm:   time.Millisecond,
-	})
-	if want := (bench.Tally{Lost: 3, Closed: 3}); report == nil || report.Tally != want || !errors.Is(err, bench.ErrFailed) {
-		t.Errorf("Idle counted %+v (%v), want %+v", report, err, want)
 	}
 }
 
@@ -285,9 +239,9 @@ func TestInterruptedMeasurementEnds(t *testing.T) {
 	}
 }
 
-func TestTables(t *testing.T) {
+func TestTableOfLoad(t *testing.T) {
 	t.Parallel()
-	report, err := broadcast(t.Context(), newFake(t), func(c *bench.BroadcastConfig) { c.Runs = 2 })
+	report, err := broadcast(t.Context(), newFake(t), func(c *bench.LoadConfig) { c.Runs = 2 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,8 +250,8 @@ func TestTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"3 connections on one key, 10 messages of 40 bytes, window 2\n", "µs CPU/delivery", "gopush tcp, 2 runs",
-		"at the receivers: 78 messages; 0 lost, 0 doubled, 0 out of order, 0 connections closed\n",
+		"3 connections on one key, 1 publisher, 10 messages of 40 bytes, window 2\n", "µs CPU/delivery", "gopush tcp, 2 runs",
+		"at the subscribers: 84 messages; 0 lost, 0 doubled, 0 out of order, 0 connections closed\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())

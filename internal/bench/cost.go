@@ -1,0 +1,10 @@
+package bench
+
+// Cost is what a server used while it was measured, all its threads together.
+type Cost struct {
+	CPU      float64 `json:"cpu_us"`           // user and system
+	Seconds  float64 `json:"seconds"`          // that it took
+	Switches float64 `json:"context_switches"` // voluntary and not
+	Allocs   float64 `json:"allocs,omitempty"` // objects; of what has an ops address
+	RSS      float64 `json:"resident_bytes"`   // at the end
+}

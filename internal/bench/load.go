@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// LoadConfig says what is pushed and who subscribes.
+type LoadConfig struct {
+	Config
+	Shared      bool          // all connections subscribe to one key, else each to one of its own
+	Connections int           // at least one
+	Publishers  int           // at least one, at most as many as keys: each has keys of its own
+	Pipelined   bool          // publishers write on before they are answered
+	Batch       int           // messages that a publisher writes in one call, at least one
+	Messages    int           // of each run
+	Size        int           // of a payload in bytes, at least MinPayload
+	Expire      int           // seconds that messages are kept; 0: they are live only
+	Random      bool          // keys come at random, else in turn
+	Window      int           // messages that may be on their way at a time; 0: any number
+	Rate        float64       // messages a second, each due at its time; 0: as the window has room
+	Churn       float64       // connections that leave a second, to resume; 0: all stay
+	Away        time.Duration // that those are away
+}
+
+// LoadReport is what Load measured.
+type LoadReport struct {
+	Connections int       `json:"connections"`
+	Keys        int       `json:"keys"`
+	Publishers  int       `json:"publishers"`
+	Pipelined   bool      `json:"pipelined"`
+	Batch       int       `json:"batch"`
+	Messages    int       `json:"messages"`
+	Size        int       `json:"payload_bytes"`
+	Expire      int       `json:"expire_s"`
+	Window      int       `json:"window,omitempty"`
+	Rate        float64   `json:"rate,omitempty"`
+	Churn       float64   `json:"churn,omitempty"`
+	AwaySeconds float64   `json:"away_s,omitempty"`
+	Runs        []LoadRun `json:"runs"`
+	Ratios      []float64 `json:"ratios,omitempty"` // CPU of each run by that of the floor before it
+	Tally       Tally     `json:"tally"`
+	ReadBack    Tally     `json:"read_back"` // of what was stored, by subscribers that had seen nothing
+}
+
+// LoadRun is one run of Load.
+type LoadRun struct {
+	Subject           string  `json:"subject"`
+	CPUPerDelivery    float64 `json:"cpu_us_per_delivery"` // of the server, the push included
+	MessagesPerSecond float64 `json:"messages_per_second"`
+	Deliveries        int     `json:"deliveries"`
+	DeliveriesPerSec  float64 `json:"deliveries_per_second"`
+	MessagesPerRead   float64 `json:"messages_per_read"` // above 1 the server joins, or the receiver lags
+	BytesPerMessage   float64 `json:"bytes_per_message"` // read at a subscriber
+	Returned          int     `json:"returned"`          // connections that came back
+	Cost              Cost    `json:"cost"`
+	Latency           Latency `json:"latency"`  // until read at a subscriber that was there; with Rate since the message was due
+	Resumed           Latency `json:"resumed"`  // of messages that were missed, since their subscriber was due to come back
+	Answered          Latency `json:"answered"` // from a publisher's write until all of it was answered
+}
+
+func (cfg *LoadConfig) keys() int {
+	if cfg.Shared {
+		return 1
+	}
+	return cfg.Connections
+}
+
+func (cfg *LoadConfig) report() *LoadReport {
+	return &LoadReport{
+		Connections: cfg.Connections, Keys: cfg.keys(), Publishers: cfg.Publishers, Pipelined: cfg.Pipelined,
+		Batch: cfg.Batch, Messages: cfg.Messages, Size: cfg.Size, Expire: cfg.Expire, Window: cfg.Window,
+		Rate: cfg.Rate, Churn: cfg.Churn, AwaySeconds: cfg.Away.Seconds(),
+	}
+}
+
+// ratios returns the CPU of each run by that of the run of the floor before it.
+func ratios(runs []LoadRun) (all []float64) {
+	base := 0.0
+	for _, run := range runs {
+		if run.Subject == floorName {
+			base = run.CPUPerDelivery
+		} else if base > 0 {
+			all = append(all, run.CPUPerDelivery/base)
+		}
+	}
+	return all
+}
+
+// WriteTable writes the report for people.
+func (r *LoadReport) WriteTable(w io.Writer) error {
+	fmt.Fprintln(w, r.title())
+	err := writeTable(w, func(run LoadRun) string { return run.Subject }, r.Runs, r.columns())
+	if err != nil {
+		return err
+	}
+	if err := writeTally(w, "at the subscribers", r.Tally); err != nil || r.ReadBack == (Tally{}) {
+		return err
+	}
+	return writeTally(w, "read back from the store", r.ReadBack)
+}
+
+// title is "2,000 connections on one key, 1 publisher, 200 messages of 128 bytes, …".
+func (r *LoadReport) title() string {
+	keys := "on one key"
+	if r.Keys > 1 {
+		keys = "on a key each"
+	}
+	parts := []string{
+		plural(r.Connections, "connection") + " " + keys, plural(r.Publishers, "publisher"),
+		fmt.Sprintf("%s of %d bytes", plural(r.Messages, "message"), r.Size),
+	}
+	for _, part := range []struct {
+		shown bool
+		text  string
+	}{
+		{r.Pipelined, "pipelined"},
+		{r.Batch > 1, fmt.Sprintf("%d in a write", r.Batch)},
+		{r.Window > 0, fmt.Sprintf("window %d", r.Window)},
+		{r.Rate > 0, fmt.Sprintf("%g a second", r.Rate)},
+		{r.Expire > 0, fmt.Sprintf("stored for %d s", r.Expire)},
+		{r.Churn > 0, fmt.Sprintf("%g connections a second leave for %g s", r.Churn, r.AwaySeconds)},
+	} {
+		if part.shown {
+			parts = append(parts, part.text)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (r *LoadReport) columns() []column[LoadRun] {
+	columns := []column[LoadRun]{
+		{"µs CPU/delivery", "%.2f", func(run LoadRun) float64 { return run.CPUPerDelivery }},
+		{"messages/s", "%.0f", func(run LoadRun) float64 { return run.MessagesPerSecond }},
+		{"deliveries/s", "%.0f", func(run LoadRun) float64 { return run.DeliveriesPerSec }},
+		{"messages/read", "%.2f", func(run LoadRun) float64 { return run.MessagesPerRead }},
+		{"bytes", "%.0f", func(run LoadRun) float64 { return run.BytesPerMessage }},
+		{"switches/delivery", "%.3f", func(run LoadRun) float64 { return run.Cost.Switches / float64(run.Deliveries) }},
+		{"allocs/delivery", "%.4g", func(run LoadRun) float64 { return run.Cost.Allocs / float64(run.Deliveries) }},
+		{"RSS MiB", "%.1f", func(run LoadRun) float64 { return run.Cost.RSS / (1 << 20) }},
+	}
+	columns = append(columns, latencies("delivery", func(run LoadRun) Latency { return run.Latency })...)
+	columns = append(columns, latencies("answer", func(run LoadRun) Latency { return run.Answered })...)
+	if r.Churn > 0 {
+		columns = append(columns, column[LoadRun]{"came back", "%.0f", func(run LoadRun) float64 { return float64(run.Returned) }})
+		columns = append(columns, latencies("missed", func(run LoadRun) Latency { return run.Resumed })...)
+	}
+	if r.Keys == r.Connections { // as many messages as deliveries
+		columns = slices.Delete(columns, 1, 2)
+	}
+	return columns
+}

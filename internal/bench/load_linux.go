@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Load measures what messages cost a server: a broadcast to all connections or messages to keys
+// of which each has one, as fast as a window allows or at a rate, while all stay or while some
+// leave and resume. Each subject is measured in turn. What was stored is read back at the end of
+// a run. The report comes also with ErrFailed.
+func Load(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
+	report := cfg.report()
+	err := cfg.each(ctx, func(ctx context.Context, subject subject, line string) error {
+		run, tally, readBack, err := cfg.run(ctx, subject, line)
+		report.Runs = append(report.Runs, run)
+		report.Tally.add(tally)
+		report.ReadBack.add(readBack)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	report.Ratios = ratios(report.Runs)
+	return report, errors.Join(report.Tally.Err(), report.ReadBack.Err())
+}
+
+func (cfg *LoadConfig) run(ctx context.Context, subject subject, line string) (run LoadRun, tally, readBack Tally, err error) {
+	t, err := cfg.trial(ctx, subject, layout{
+		connections: cfg.Connections, shared: cfg.Shared, keys: cfg.keys(), publishers: cfg.Publishers, pipelined: cfg.Pipelined, random: cfg.Random,
+		batch: cfg.Batch, size: cfg.Size, expire: cfg.Expire, stored: cfg.stored(),
+	})
+	if err != nil {
+		return run, tally, readBack, err
+	}
+	defer t.close()
+	l := load{cfg: cfg, trial: t}
+	t.crowd.progress = func(r report) { cfg.progress(cfg.line(line, r)) }
+	if err := t.crowd.grow(ctx, cfg.Connections, 0); err != nil {
+		return run, tally, readBack, err
+	}
+	if run, tally, err = l.measure(ctx); err != nil || cfg.Expire == 0 {
+		return run, tally, readBack, err
+	}
+	readBack, err = l.readBack(ctx)
+	return run, tally, readBack, err
+}
+
+// stored is how many messages of a key must be kept so that none is trimmed.
+func (cfg *LoadConfig) stored() int {
+	if cfg.Expire == 0 {
+		return 0
+	}
+	return cfg.warmUp() + cfg.Messages
+}
+
+// warmUp is how many messages go before those that are measured: they make what is made once for
+// each key, connection and publisher.
+func (cfg *LoadConfig) warmUp() int { return max(cfg.keys(), 3*cfg.Batch) }
+
+// line is the line of progress.
+func (cfg *LoadConfig) line(what string, r report) string {
+	whole := cfg.Messages + cfg.warmUp()
+	if cfg.Shared {
+		whole *= cfg.Connections
+	}
+	if r.Arrived == 0 {
+		return fmt.Sprintf("%s: %d of %d connections", what, r.Subscribed, cfg.Connections)
+	}
+	return fmt.Sprintf("%s: %d of %d deliveries (%d %%)", what, r.Arrived, whole, 100*r.Arrived/whole)
+}
+
+// load is one run of Load.
+type load struct {
+	cfg *LoadConfig
+	*trial
+}
+
+func (l *load) measure(ctx context.Context) (run LoadRun, tally Tally, err error) {
+	if err := l.publish(ctx, schedule{messages: l.cfg.warmUp(), window: l.cfg.Window}); err != nil {
+		return run, tally, fmt.Errorf("the first messages: %w", err)
+	}
+	if err := l.tare(ctx); err != nil {
+		return run, tally, err
+	}
+	before, _ := l.crowd.standing()
+	m, err := newMeter(&l.server.Target)
+	if err != nil {
+		return run, tally, err
+	}
+	stalled := l.publish(ctx, schedule{messages: l.cfg.Messages, window: l.cfg.Window, rate: l.cfg.Rate})
+	if stalled != nil && !errors.Is(stalled, errStalled) {
+		return run, tally, stalled
+	}
+	cost, err := m.read()
+	if err != nil {
+		return run, tally, err
+	}
+	all, err := l.crowd.end(ctx, nil)
+	after, _ := l.crowd.standing()
+	run = l.result(cost, all, after.Arrived-before.Arrived)
+	if err != nil {
+		return run, tally, err
+	}
+	tally, err = l.finish(ctx, stalled)
+	return run, tally, err
+}
+
+// tare begins the measurement.
+func (l *load) tare(ctx context.Context) error {
+	if err := l.crowd.do(ctx, order{Do: tare}); err != nil {
+		return err
+	}
+	for _, p := range l.pushers {
+		p.conn.answered.Reset()
+	}
+	if l.cfg.Churn == 0 {
+		return nil
+	}
+	return l.crowd.do(ctx, order{Do: churn, Rate: l.cfg.Churn, Away: l.cfg.Away})
+}
+
+// finish counts what came to whom. All connections get a last message first, behind which nothing
+// can be on its way. stalled is the error of the measurement, if it stalled: then it is known
+// already that something is missing.
+func (l *load) finish(ctx context.Context, stalled error) (Tally, error) {
+	if l.cfg.Churn > 0 {
+		for _, o := range []order{{Do: churn}, {Do: comeBack}} {
+			if err := l.crowd.do(ctx, o); err != nil {
+				return Tally{}, err
+			}
+		}
+	}
+	if stalled == nil {
+		stalled = l.publish(ctx, schedule{messages: l.cfg.keys(), window: l.cfg.Window})
+	}
+	all, err := l.crowd.end(ctx, l.sent)
+	if err == nil && all.tally.Err() == nil {
+		err = stalled
+	}
+	return all.tally, err
+}
+
+func (l *load) result(cost Cost, all outcome, deliveries int) LoadRun {
+	messages, n := float64(l.cfg.Messages), float64(deliveries)
+	return LoadRun{
+		Subject:           l.subject.name(),
+		CPUPerDelivery:    cost.CPU / n,
+		MessagesPerSecond: messages / cost.Seconds,
+		Deliveries:        deliveries,
+		DeliveriesPerSec:  n / cost.Seconds,
+		MessagesPerRead:   n / float64(all.reads),
+		BytesPerMessage:   float64(all.bytes) / n,
+		Returned:          int(all.subscribed.TotalCount()),
+		Cost:              cost,
+		Latency:           latencyOf(all.latency),
+		Resumed:           latencyOf(all.resumed),
+		Answered:          latencyOf(l.answered()),
+	}
+}
+
+// readBack lets all subscribers come again as if they had seen nothing, and counts what is there.
+func (l *load) readBack(ctx context.Context) (Tally, error) {
+	for _, do := range []verb{forget, comeBack} {
+		if err := l.crowd.do(ctx, order{Do: do}); err != nil {
+			return Tally{}, fmt.Errorf("read back: %w", err)
+		}
+	}
+	whole := 0
+	for _, sent := range l.sent {
+		whole += int(sent)
+	}
+	err := l.crowd.until(ctx, func(total report) bool { return total.Through >= whole })
+	if err != nil && !errors.Is(err, errStalled) {
+		return Tally{}, err
+	}
+	all, err := l.crowd.end(ctx, l.sent)
+	return all.tally, err
+}

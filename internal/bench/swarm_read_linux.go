@@ -1,0 +1,179 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pump waits for at most timeout, reads what has come, and returns from how many connections.
+func (s *swarm) pump(timeout time.Duration) (n int, err error) {
+	n, err = unix.EpollWait(s.epoll, s.events, int(timeout.Milliseconds()))
+	if errors.Is(err, unix.EINTR) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("epoll_wait: %w", err)
+	}
+	for _, event := range s.events[:n] {
+		if event.Fd == wakeUp {
+			s.wake.Read(s.buf)
+		} else if err := s.serve(int(event.Fd), event.Events); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// serve does what connection i is ready for. A connection that the server ends is counted; one
+// that says what it must not is an error.
+func (s *swarm) serve(i int, ready uint32) error {
+	c := &s.subscribers[i]
+	if c.fd < 0 {
+		return nil // it left while this was on its way
+	}
+	if c.hello != nil && ready&unix.EPOLLOUT != 0 {
+		return s.greet(i)
+	}
+	n, err := unix.Read(c.fd, s.buf)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return nil
+	case n <= 0 && c.subscribed == 0:
+		return fmt.Errorf("connection %d: ended before it was subscribed: %w", s.number(i)+1, errors.Join(err, net.ErrClosed))
+	case n <= 0:
+		s.tally.Closed++
+		s.hangUp(c)
+		return nil
+	}
+	s.reads++
+	s.bytes += n
+	if err := s.feed(c, s.buf[:n]); err != nil {
+		return fmt.Errorf("connection %d: %w", s.number(i)+1, err)
+	}
+	return nil
+}
+
+// greet sends the hello of connection i, which is connected now, and asks for input only.
+func (s *swarm) greet(i int) error {
+	c := &s.subscribers[i]
+	if n, err := unix.Write(c.fd, c.hello); n != len(c.hello) {
+		return fmt.Errorf("connection %d to %s: %w", s.number(i)+1, s.server, err)
+	}
+	c.hello = nil
+	return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
+}
+
+// feed takes all that is complete of what c has sent.
+func (s *swarm) feed(c *subscriber, data []byte) error {
+	if len(c.part) > 0 {
+		c.part = append(c.part, data...)
+		data = c.part
+	}
+	now := s.now()
+	for len(data) > 0 {
+		it, n, err := s.dialect.next(data)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if err := s.item(c, it, now); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	c.part = append(c.part[:0], data...)
+	return nil
+}
+
+// item takes an item that was read at now.
+func (s *swarm) item(c *subscriber, it item, now time.Duration) error {
+	switch it.kind {
+	case subscribed:
+		if c.subscribed == 0 {
+			c.subscribed, c.returns = now, true
+			s.opening--
+			record(s.subscribed, now-c.due)
+		}
+	case delivery:
+		a, err := parsePayload(it.payload)
+		if err != nil {
+			return err
+		}
+		a.mid = it.mid
+		if c.take(a, &s.tally) {
+			s.took(c, a, now)
+		}
+	}
+	return nil
+}
+
+// took notes a message that came to c for the first time.
+func (s *swarm) took(c *subscriber, a arrival, now time.Duration) {
+	s.arrived++
+	if a.sent < c.subscribed {
+		record(s.resumed, now-c.due)
+	} else {
+		record(s.latency, now-a.sent)
+	}
+	if !s.Shared {
+		s.through++
+		return
+	}
+	if more := int(a.seq) + 1 - len(s.came); more > 0 {
+		s.came = slices.Grow(s.came, more)[:len(s.came)+more]
+	}
+	s.came[a.seq]++
+	if s.came[a.seq] == len(s.subscribers) {
+		s.through++
+	}
+}
+
+// end counts what never came of the messages that each connection had to get: last has their
+// number for each key, or one number for the one key. nil: nothing had to come.
+func (s *swarm) end(last []int64) {
+	if last == nil {
+		return
+	}
+	for i := range s.subscribers {
+		key := 0
+		if !s.Shared {
+			key = s.number(i)
+		}
+		s.subscribers[i].end(last[key], &s.tally)
+	}
+}
+
+// leave closes all connections.
+func (s *swarm) leave() {
+	for i := range s.subscribers {
+		s.hangUp(&s.subscribers[i])
+	}
+}
+
+// comeBack lets all connections that are closed come back now.
+func (s *swarm) comeBack() {
+	now := s.now()
+	s.absent = nil
+	for i := range s.subscribers {
+		if s.subscribers[i].fd < 0 {
+			s.absent = append(s.absent, absence{i: i, due: now})
+		}
+	}
+}
+
+// forget makes all connections as if they had seen nothing, and all counts zero. They are closed.
+func (s *swarm) forget() {
+	s.leave()
+	for i := range s.subscribers {
+		s.subscribers[i].track = track{}
+	}
+	s.tally, s.arrived, s.through, s.came = Tally{}, 0, 0, nil
+	s.tare()
+}
