@@ -100,7 +100,7 @@ func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64, closed chan<
 	at, end, kicked := uint32(1), l.conns.top, 0
 	l.begin(func(budget int) bool {
 		for ; budget > 0; budget-- {
-			if at = l.member(ch, ref, at); at == 0 || at > end {
+			if at = l.group(ch, ref).next(at); at == 0 || at > end {
 				closed <- kicked
 				return false
 			}
@@ -114,15 +114,6 @@ func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64, closed chan<
 	})
 }
 
-// member returns the first connection not below from of the group that ch has or had; 0: none is left.
-func (l *loop) member(ch *channel.Channel, ref, from uint32) uint32 {
-	g := l.groups.at(ref)
-	if g.channel != ch {
-		return 0
-	}
-	return g.next(from)
-}
-
 // drainAll tells every connection to go, once what was posted has been delivered, and left when
 // all have gone. What is posted from now on comes too late, and so does who subscribes.
 func (l *loop) drainAll(left chan<- struct{}) {
@@ -133,7 +124,7 @@ func (l *loop) drainAll(left chan<- struct{}) {
 			return true
 		}
 		for ; next <= l.conns.top && budget > 0; next++ {
-			if c := l.conns.at(next); c.state != free {
+			if c := l.conns.find(next); c != nil && c.state != free {
 				l.closePolitely(c, Shutdown)
 				budget--
 			}

@@ -30,7 +30,7 @@ type conn struct {
 // id finds a connection again, or finds that it has gone.
 type id struct {
 	index uint32 // in the loop's slab; 0 is never used
-	gen   uint32 // how often that place was used
+	gen   uint32 // which of all that the loop ever had
 }
 
 // state says what the next byte of a connection means.

@@ -297,7 +297,7 @@ func (f *fanout) check() {
 	for _, k := range f.keys.keys {
 		used += min(k.count, 1)
 	}
-	if n := int(f.loop.groups.top) - len(f.loop.groups.spare); n != used || len(f.loop.walks) != 0 {
+	if n := f.loop.groups.inUse(); n != used || len(f.loop.walks) != 0 {
 		f.fatal("%d groups are in use and %d walked, want %d and 0", n, len(f.loop.walks), used)
 	}
 }

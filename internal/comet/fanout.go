@@ -47,9 +47,11 @@ const (
 
 func (g *group) empty() bool { return g.one == 0 && g.many == nil }
 
-// next returns the first connection that is not below from; 0: there is none.
+// next returns the first connection that is not below from; 0: there is none, as in no group.
 func (g *group) next(from uint32) uint32 {
 	switch {
+	case g == nil:
+		return 0
 	case g.many != nil:
 		return g.many.next(from)
 	case g.one >= from:
@@ -86,8 +88,8 @@ func (g *group) leave(index uint32) {
 
 // enqueue has a message delivered by its group's walk.
 func (l *loop) enqueue(it *item) {
-	g := l.groups.at(it.ref)
-	if g.channel != it.channel || l.draining {
+	g := l.group(it.channel, it.ref)
+	if g == nil || l.draining {
 		l.inbox.delivered(cost(it.message)) // all have left since it was posted, or are told to go
 		return
 	}
@@ -227,9 +229,19 @@ func (l *loop) recycle() {
 // maxSpareWalks bounds what many messages to many keys leave behind.
 const maxSpareWalks = maxBatch
 
+// group returns the group that c has or had by the name of ref, or nil if all have left since.
+func (l *loop) group(c *channel.Channel, ref uint32) *group {
+	if g := l.groups.find(ref); g != nil && g.channel == c {
+		return g
+	}
+	return nil
+}
+
+// freeGroup gives a group back. The fresh one is always one of the lowest, so that it is in nobody's way.
 func (l *loop) freeGroup(ref uint32, g *group) {
 	*g = group{}
-	l.groups.give(ref)
+	l.groups.give(max(ref, l.fresh))
+	l.fresh = min(ref, l.fresh)
 }
 
 // deliver queues w's messages for c, or keeps them back while c is reading what it missed.

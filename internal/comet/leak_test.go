@@ -178,10 +178,10 @@ func checkEmpty(t *testing.T, l *loop) {
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := int(l.conns.top) - len(l.conns.spare); n != 0 {
+	if n := l.conns.inUse(); n != 0 {
 		t.Errorf("%d connections are in use, want 0", n)
 	}
-	if n := int(l.groups.top) - len(l.groups.spare); n != 1 {
+	if n := l.groups.inUse(); n != 1 {
 		t.Errorf("%d groups are in use, want 1, the fresh one", n)
 	}
 	if l.wheel.slots != [wheelSlots]uint32{} {

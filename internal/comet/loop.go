@@ -39,6 +39,7 @@ type loop struct {
 
 	mu         sync.Mutex // guards all below, and every connection
 	conns      slab[conn]
+	added      uint32 // connections so far
 	groups     slab[group]
 	fresh      uint32      // a group that nobody has yet: the next subscription may take it
 	walks      []uint32    // groups with messages to deliver, in turn
@@ -207,7 +208,7 @@ func (l *loop) drain() {
 
 // find returns the connection with id, or nil if it has gone.
 func (l *loop) find(id id) *conn {
-	if c := l.conns.at(id.index); c.gen == id.gen && c.state != free {
+	if c := l.conns.find(id.index); c != nil && c.gen == id.gen && c.state != free {
 		return c
 	}
 	return nil
@@ -216,7 +217,7 @@ func (l *loop) find(id id) *conn {
 // each calls f for every connection, which may close it.
 func (l *loop) each(f func(*conn)) {
 	for i := uint32(1); i <= l.conns.top; i++ {
-		if c := l.conns.at(i); c.state != free {
+		if c := l.conns.find(i); c != nil && c.state != free {
 			f(c)
 		}
 	}
@@ -232,7 +233,8 @@ func (l *loop) closeAll() {
 func (l *loop) add(from *Listener, fd int32) *conn {
 	index := l.conns.take()
 	c := l.conns.at(index)
-	*c = conn{id: id{index: index, gen: c.gen + 1}, fd: fd, state: sniffing, kind: from.kind, from: from.number}
+	l.added++
+	*c = conn{id: id{index: index, gen: l.added}, fd: fd, state: sniffing, kind: from.kind, from: from.number}
 	l.load.Add(1)
 	l.wheel.set(&l.conns, c, l.in(l.g.limits.Load().FirstPacketTimeout))
 	return c
@@ -242,8 +244,8 @@ func (l *loop) add(from *Listener, fd int32) *conn {
 func (l *loop) remove(c *conn) {
 	l.unsubscribe(c)
 	l.wheel.remove(&l.conns, c)
-	index, gen := c.index, c.gen
-	*c = conn{id: id{gen: gen}}
+	index := c.index
+	*c = conn{}
 	l.conns.give(index)
 	l.load.Add(-1)
 	l.tellLeft()

@@ -56,9 +56,8 @@ func (w *wheel) remove(conns *slab[conn], c *conn) {
 func (w *wheel) advance(conns *slab[conn], now uint32, expired func(*conn)) {
 	for w.now < now {
 		w.now++
-		for i := w.slots[w.now%wheelSlots]; i != 0; {
-			c := conns.at(i)
-			i = c.next
+		for slot := &w.slots[w.now%wheelSlots]; *slot != 0; {
+			c := conns.at(*slot)
 			w.remove(conns, c)
 			if c.deadline > w.now {
 				w.insert(conns, c)

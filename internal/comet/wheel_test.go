@@ -97,3 +97,25 @@ func TestExpiredMaySetAgain(t *testing.T) {
 		t.Errorf("expired at %v, want %v", got, want)
 	}
 }
+
+// Who expires may take another one with it, also the next to be looked at.
+func TestExpiredMayRemoveOthers(t *testing.T) {
+	t.Parallel()
+	var w wheel
+	var conns slab[conn]
+	for range 4 {
+		i := conns.take()
+		c := conns.at(i)
+		c.index = i
+		w.set(&conns, c, 5)
+	}
+	expired := 0
+	w.advance(&conns, 5, func(c *conn) {
+		if expired++; c.next != 0 && expired == 1 {
+			w.remove(&conns, conns.at(c.next))
+		}
+	})
+	if expired != 3 {
+		t.Errorf("%d expired at 5 s, want 3: one was removed before", expired)
+	}
+}
