@@ -310,6 +310,9 @@ func (l *loop) lastAnswers(c *conn, why Reason) bool {
 
 // leaves ends the serving of c, all of whose requests are answered, if it is time to.
 func (l *loop) leaves(c *conn, p *pushing, rest []byte) bool {
+	if l.whyEnd(p) == 0 && !p.leaving && !p.ended {
+		return false // without a look at the batch, so that answers of several connections leave together
+	}
 	switch l.settle(c); {
 	case c.state == free:
 	case l.whyEnd(p) != 0:
@@ -319,7 +322,7 @@ func (l *loop) leaves(c *conn, p *pushing, rest []byte) bool {
 		return false
 	case p.leaving || p.partial && p.ended:
 		l.handOver(c, rest)
-	case p.ended && len(rest) == 0:
+	case len(rest) == 0:
 		l.close(c, PeerClosed)
 	default:
 		return false
