@@ -6,10 +6,11 @@ FUZZTIME ?= 10m
 COUNT    ?= 10
 RUNS     ?= 3
 PKG      ?= ./...
+DURATION ?= 10m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz bench measure peers-deps bench-peers bench-render FORCE
+.PHONY: help run build deps test check lint race fuzz soak bench measure peers-deps bench-peers bench-render FORCE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for s
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+soak: ## Have peers come and go under load for DURATION (10m): nothing may be lost, and nothing left
+	$(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./test -soak $(DURATION)
 
 bench: ## Run every benchmark COUNT times (10); compare two outputs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(PKG)
