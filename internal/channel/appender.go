@@ -3,22 +3,17 @@ package channel
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"time"
-
-	"gopush/internal/message"
 )
 
-// An appender takes channels with pushes that wait, stores all those pushes in one call, and
-// releases what was stored. A channel is with one appender at a time: one append in flight
-// per key. Under load batches grow by themselves.
+// The appender takes channels with pushes that wait, stores all those pushes in one call, and
+// releases what was stored. Under load its batches grow by themselves, and there is one appender only: two
+// have half of what waits each, and the disk twice as much to do.
 //
-//	readyQueue ─> take ─> load (first time) ─> build ─> Store.Append ─> settle ─> release, receipts
-//	     ^                                                                │
-//	     └──────────── pushes that came meanwhile, entries that met ErrOrder
-//
-// Live-only messages that no stored one stands before are released while the batch is built.
+//	loaders ─> take ─> build ─> Store.Append ─> settle ─> release, receipts
+//	             ^                                │
+//	             └──────────── pushes that came meanwhile; loaders, if the store is to be asked first
 
 // Bounds of one append: the rest goes into the next one.
 const (
@@ -32,8 +27,8 @@ const (
 // batch time out with it.
 const appendShare = 4
 
-// batch is one turn of an appender: the work of several channels and the entries of all of them.
-// An appender uses one again and again, for its slices.
+// batch is one turn of the appender: the work of several channels and the entries of all of them.
+// The appender uses one again and again, for its slices.
 type batch struct {
 	works   []work
 	entries []Entry
@@ -63,9 +58,7 @@ func (b *batch) end(kept bool) {
 
 // work is the part of a batch that belongs to one channel.
 type work struct {
-	channel *Channel
-	hash    uint64
-	bucket  *bucket
+	place
 	pushes  []*pending // taken from the channel's queue; after the first stored one, live-only ones too
 	entries []Entry    // of the stored ones, in order; part of the batch's
 	results []error    // of the entries
@@ -75,7 +68,7 @@ func (h *Hub) runAppender() {
 	var channels []*Channel
 	var b batch
 	for {
-		if channels = h.appenders.take(channels); len(channels) == 0 {
+		if channels = h.appending.take(channels, maxBatchChannels); len(channels) == 0 {
 			return
 		}
 		h.turn(&b, channels)
@@ -88,8 +81,7 @@ func (h *Hub) turn(b *batch, channels []*Channel) {
 	b.begin(len(channels), h.clock.now())
 	for i, c := range channels {
 		w := &b.works[i]
-		w.channel, w.hash = c, h.hash(c.key)
-		w.bucket = h.bucketOf(w.hash)
+		w.place = h.placeOf(c)
 		h.Flush(h.build(b, w))
 	}
 	kept := h.append(b)
@@ -99,102 +91,6 @@ func (h *Hub) turn(b *batch, channels []*Channel) {
 	}
 	h.Flush(touched)
 	b.end(kept)
-}
-
-// ready tells whether w's channel needs no prepare. The bucket is locked.
-func (h *Hub) ready(w *work) bool {
-	return w.channel.state&(loaded|doubtful) == loaded && h.clock.reaches(h.clock.now(), w.mostMid())
-}
-
-// mostMid returns a mid that none of the mids that w's channel now needs is above, but for the
-// clock. The bucket is locked.
-func (w *work) mostMid() int64 {
-	return max(w.channel.released, w.bucket.last) + message.MidStep*int64(1+len(w.channel.extra.queue))
-}
-
-// prepare does what may block before mids are given: it learns what the store knows of w's
-// channel, if that is not known yet or is in doubt, and moves the mid limit, if it is in the way.
-func (h *Hub) prepare(w *work) {
-	w.bucket.mu.Lock()
-	state, from := w.channel.state, w.channel.stored
-	w.bucket.mu.Unlock()
-	ctx, cancel := h.untilTimeout(w)
-	defer cancel()
-	if state&(loaded|doubtful) != loaded {
-		h.learn(ctx, w, state, from)
-	}
-	w.bucket.mu.Lock()
-	need := w.mostMid()
-	w.bucket.mu.Unlock()
-	_ = h.clock.reach(ctx, need) // the pushes fail if it is not reached
-}
-
-// untilTimeout returns a context that ends when the oldest push that waits in w's channel has
-// waited for store_timeout. However many channels wait for an appender while the store stalls,
-// none of their live-only messages is held up for longer.
-func (h *Hub) untilTimeout(w *work) (context.Context, context.CancelFunc) {
-	w.bucket.mu.Lock()
-	since := w.channel.extra.queue[0].since
-	w.bucket.mu.Unlock()
-	return context.WithTimeout(context.Background(), h.cfg.StoreTimeout-h.clock.now().Sub(since))
-}
-
-func (h *Hub) learn(ctx context.Context, w *work, state state, from int64) {
-	if state&loaded != 0 {
-		_ = h.catchUp(ctx, w, from) // what stays in doubt meets ErrOrder
-		return
-	}
-	info, err := h.cfg.Store.Info(ctx, w.channel.key)
-	if err != nil {
-		return
-	}
-	w.bucket.mu.Lock()
-	defer w.bucket.mu.Unlock()
-	c := w.channel
-	c.stored = info.Last
-	if c.state&used == 0 {
-		c.released = info.Last // until now it was what no mid of the bucket was above
-	}
-	c.state |= loaded
-}
-
-// catchUp releases what the store has after mid from: another owner's messages, or ours whose
-// outcome we were not told.
-func (h *Hub) catchUp(ctx context.Context, w *work, from int64) error {
-	c := w.channel
-	for {
-		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
-		if err != nil {
-			return err
-		}
-		var touched SinkSet
-		w.bucket.mu.Lock()
-		for i := range found {
-			touched |= h.release(c, &found[i])
-			from = found[i].Mid
-		}
-		if len(found) == 0 {
-			c.state &^= doubtful
-		}
-		w.bucket.mu.Unlock()
-		h.Flush(touched)
-		if len(found) == 0 {
-			return h.catchUpLast(ctx, w)
-		}
-	}
-}
-
-// catchUpLast takes over the key's last mid. It may be above all messages that are left, and below
-// what was found before: a message whose outcome was not told is lost in the end if the store fails.
-func (h *Hub) catchUpLast(ctx context.Context, w *work) error {
-	info, err := h.cfg.Store.Info(ctx, w.channel.key)
-	if err != nil {
-		return err
-	}
-	w.bucket.mu.Lock()
-	w.channel.stored = info.Last
-	w.bucket.mu.Unlock()
-	return nil
 }
 
 // append stores b's entries, by the moment that the oldest of them times out. kept: the store

@@ -13,11 +13,6 @@ import (
 func (h *Hub) build(b *batch, w *work) (touched SinkSet) {
 	w.bucket.mu.Lock()
 	defer w.bucket.mu.Unlock()
-	if !h.ready(w) {
-		w.bucket.mu.Unlock()
-		h.prepare(w)
-		w.bucket.mu.Lock()
-	}
 	h.takePushes(b, w)
 	return h.buildEntries(b, w)
 }
@@ -47,7 +42,7 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 		case p.push.Expire > 0 && !h.storable(w.channel, p, now):
 			touched |= p.call.from
 		case !h.mint(w.bucket, w.channel, p, now):
-			p.fail(fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable))
+			p.fail(errLimit)
 			touched |= p.call.from
 		case p.push.Expire > 0:
 			b.add(p, prev)

@@ -56,10 +56,13 @@ type state uint8
 
 const (
 	loaded    state = 1 << iota // stored is known
-	scheduled                   // an appender has it or will have it
+	scheduled                   // a loader or the appender has it or will have it
 	used                        // something was released
 	doubtful                    // the store may hold what was not released: look before the next append
 )
+
+// certain tells whether what is known of the store holds.
+func (s state) certain() bool { return s&(loaded|doubtful) == loaded }
 
 // slot is what a channel knows of one sink's subscribers.
 type slot struct {
@@ -71,7 +74,7 @@ type slot struct {
 // extra is what few channels need at a time.
 type extra struct {
 	slots []slot     // of all sinks but the first
-	queue []*pending // pushes that wait for an appender, in order
+	queue []*pending // pushes that wait for a loader or the appender, in order
 }
 
 // Key returns the key of c, which never changes.
@@ -85,10 +88,11 @@ func (c *Channel) more() *extra {
 	return c.extra
 }
 
+// waits tells whether pushes wait in c.
+func (c *Channel) waits() bool { return c.extra != nil && len(c.extra.queue) > 0 }
+
 // idle tells whether nothing of c is under way, so that a live-only message may be released at once.
-func (c *Channel) idle() bool {
-	return c.state&scheduled == 0 && (c.extra == nil || len(c.extra.queue) == 0)
-}
+func (c *Channel) idle() bool { return c.state&scheduled == 0 && !c.waits() }
 
 // unused tells whether c can be forgotten.
 func (c *Channel) unused() bool { return c.subscribers() == 0 && c.idle() }

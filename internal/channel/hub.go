@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +62,8 @@ type Hub struct {
 	maxBytes  atomic.Int64 // max_message_bytes, may be reloaded
 	maxSubs   atomic.Int64 // max_subscribers_per_key, may be reloaded
 	sinks     []Sink       // set by Attach, before Run
-	appenders readyQueue   // channels with pushes to store
+	loading   readyQueue   // channels of which the store has to be asked something first
+	appending readyQueue   // channels with pushes to store
 }
 
 // Open makes a hub over cfg.Store. Run must be running for stored pushes to end.
@@ -79,7 +79,8 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		h.buckets[i].channels = make(map[uint64]*Channel)
 		h.buckets[i].last = k.floor
 	}
-	h.appenders.init()
+	h.loading.init()
+	h.appending.init()
 	return h, nil
 }
 
@@ -103,19 +104,18 @@ func (h *Hub) Attach(s Sink) SinkID {
 // Run stores what is pushed and renews the mid limit until ctx ends. Stored pushes that are
 // under way then are still answered.
 func (h *Hub) Run(ctx context.Context) {
-	var wg sync.WaitGroup
-	for range numAppenders() {
-		wg.Go(h.runAppender)
+	var loaders, wg sync.WaitGroup
+	for range numLoaders() {
+		loaders.Go(h.runLoader)
 	}
+	wg.Go(h.runAppender)
 	wg.Go(func() { h.clock.run(ctx) })
 	<-ctx.Done()
-	h.appenders.close()
+	h.loading.close()
+	loaders.Wait()
+	h.appending.close()
 	wg.Wait()
 }
-
-// numAppenders is how many appends may be under way: while one waits for the disk another
-// is built.
-func numAppenders() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // Subscribe makes a connection of sink a subscriber of key. All messages above barrier will be
 // posted; all others of the key are in the store by now, or were live only. If it is the

@@ -8,6 +8,9 @@ import (
 	"gopush/internal/message"
 )
 
+// errLimit is what a push fails with that would need a mid above the limit.
+var errLimit = fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable)
+
 // pending is a push under way.
 type pending struct {
 	call    *call
@@ -47,7 +50,7 @@ func (h *Hub) Start(from SinkID, pushes []message.Push, done func([]message.Rece
 	return c.receipts, posted
 }
 
-// start releases all pushes or hands them to appenders.
+// start releases all pushes or has them wait.
 func (h *Hub) start(c *call, pushes []message.Push) (posted SinkSet) {
 	var before map[string]*pending
 	if len(pushes) > 1 {
@@ -64,7 +67,7 @@ func (h *Hub) start(c *call, pushes []message.Push) (posted SinkSet) {
 	return posted
 }
 
-// startOne releases p or hands it to an appender.
+// startOne releases p or has it wait.
 func (h *Hub) startOne(p *pending) (touched SinkSet) {
 	if err := h.check(p.push); err != nil {
 		p.fail(err)
@@ -83,11 +86,11 @@ func (h *Hub) startOne(p *pending) (touched SinkSet) {
 	switch {
 	case atOnce && c == nil:
 		p.done(h.mintUnseen(b, now), false, 0)
-	case atOnce && c.idle() && c.state&(loaded|doubtful) == loaded && h.mint(b, c, p, now):
+	case atOnce && c.idle() && c.state.certain() && h.mint(b, c, p, now):
 		touched = h.releaseLive(c, p)
 	default:
 		c = b.open(hash, p.push.Key)
-		h.enqueue(c, p, now)
+		h.enqueue(place{c, hash, b}, p, now)
 		b.forget(hash, c) // if the node is stopping
 	}
 	return touched
@@ -103,10 +106,15 @@ func (h *Hub) check(p *message.Push) error {
 	return nil
 }
 
-// enqueue has p, which came now, wait for an appender. The bucket is locked.
-func (h *Hub) enqueue(c *Channel, p *pending, now time.Time) {
+// enqueue has p, which came now, wait for the appender, or for a loader first. The bucket is locked.
+func (h *Hub) enqueue(at place, p *pending, now time.Time) {
+	c := at.channel
 	if c.state&scheduled == 0 {
-		if !h.appenders.put(c) {
+		next := &h.loading
+		if h.ready(at, now) {
+			next = &h.appending
+		}
+		if !next.put(c) {
 			p.fail(fmt.Errorf("%w: the node is stopping", ErrUnavailable))
 			return
 		}
@@ -115,6 +123,12 @@ func (h *Hub) enqueue(c *Channel, p *pending, now time.Time) {
 	p.since = now
 	x := c.more()
 	x.queue = append(x.queue, p)
+}
+
+// ready tells whether the store need not be asked before pushes of the channel have mids. The bucket is
+// locked.
+func (h *Hub) ready(at place, now time.Time) bool {
+	return at.channel.state.certain() && h.clock.reaches(now, at.mostMid())
 }
 
 // mint gives p its mid, unless the mid limit has to be moved first. No mid is given twice,

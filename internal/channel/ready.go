@@ -2,7 +2,7 @@ package channel
 
 import "sync"
 
-// readyQueue has the channels that wait for an appender. It is bounded by the pushes under way:
+// readyQueue has the channels that wait for a loader or the appender. It is bounded by the pushes under way:
 // each of its channels has at least one.
 type readyQueue struct {
 	mu     sync.Mutex
@@ -23,7 +23,7 @@ func (q *readyQueue) put(c *Channel) bool {
 	return !q.closed
 }
 
-// again adds c by the appender that had it, which will take on until the queue is empty.
+// again adds c also when the queue is closed: by who has it to whom will take until the queue is empty.
 func (q *readyQueue) again(c *Channel) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -35,14 +35,14 @@ func (q *readyQueue) push(c *Channel) {
 	q.filled.Signal()
 }
 
-// take waits for channels and returns up to maxBatchChannels; none once the queue is closed and empty.
-func (q *readyQueue) take(dst []*Channel) []*Channel {
+// take waits for channels and returns at most so many; none once the queue is closed and empty.
+func (q *readyQueue) take(dst []*Channel, most int) []*Channel {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.queue) == 0 && !q.closed {
 		q.filled.Wait()
 	}
-	n := min(len(q.queue), maxBatchChannels)
+	n := min(len(q.queue), most)
 	dst = append(dst[:0], q.queue[:n]...)
 	rest := copy(q.queue, q.queue[n:])
 	clear(q.queue[rest:])

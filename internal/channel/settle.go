@@ -18,33 +18,43 @@ func (h *Hub) settle(w *work) (touched SinkSet) {
 		w.bucket.mu.Unlock()
 		h.Flush(touched)
 		touched = 0
-		h.seeOthers(w, from)
+		h.seeOthers(w.place, from)
 		w.bucket.mu.Lock()
 	}
-	h.reschedule(w)
-	return touched
+	return touched | h.reschedule(w.place)
 }
 
 // seeOthers releases what another owner has stored after mid from.
-func (h *Hub) seeOthers(w *work, from int64) {
+func (h *Hub) seeOthers(at place, from int64) {
 	h.Stats.Fenced.Add(1)
-	ctx, cancel := h.untilTimeout(w)
+	ctx, cancel := h.untilTimeout(at)
 	defer cancel()
-	_ = h.catchUp(ctx, w, from) // what is not seen now meets ErrOrder again
+	_ = h.catchUp(ctx, at, from) // what is not seen now meets ErrOrder again
 }
 
-// reschedule hands w's channel back to the appenders if pushes wait in it, else sets it free.
-func (h *Hub) reschedule(w *work) {
-	c := w.channel
-	if x := c.extra; x != nil && len(x.queue) > 0 {
-		h.appenders.again(c)
-		return
+// reschedule has the pushes that wait in the channel go on, or sets it free. The bucket is locked.
+func (h *Hub) reschedule(at place) (touched SinkSet) {
+	c := at.channel
+	if c.state.certain() {
+		touched = h.releaseFirst(at)
 	}
+	switch {
+	case !c.waits():
+		at.free()
+	case h.ready(at, h.clock.now()) || !h.loading.put(c):
+		h.appending.again(c)
+	}
+	return touched
+}
+
+// free ends the scheduling of the channel, in which nothing waits. The bucket is locked.
+func (at place) free() {
+	c := at.channel
 	if x := c.extra; x != nil && len(x.slots) == 0 {
 		c.extra = nil
 	}
 	c.state &^= scheduled
-	w.bucket.forget(w.hash, c)
+	at.bucket.forget(at.hash, c)
 }
 
 // settlePushes goes through w's pushes in order. fenced: someone else appended, so

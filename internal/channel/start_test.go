@@ -38,18 +38,19 @@ func (l *late) done(r []message.Receipt) {
 func TestStartAnswersAtOnceWhatNeedNotWait(t *testing.T) {
 	t.Parallel()
 	h, sinks := open(t, memory.New(memory.Config{}), 2, nil)
+	flushes := make(chan bool, 2)
+	sinks[1].flushed = func() { flushes <- true }
 	c, _, _ := subscribe(t, h, sinks[1], "k", 1)
 	publish(t, h, push("k", "loads the key", 0))
+	<-flushes
 
 	pushes := []message.Push{push("k", "a", 0), push("nobody", "b", 0), push("", "c", 0)}
 	got, posted := h.Start(sinks[0].id, pushes, func([]message.Receipt) { t.Error("done was told, too") })
 	if len(got) != 3 || got[0].Subscribers != 1 || got[0].Err != nil || got[1].Err != nil || got[2].Err == nil {
 		t.Errorf("Start = %+v, want a receipt with one subscriber, one with none, and an error", got)
 	}
-	flushes := 0
-	sinks[1].flushed = func() { flushes++ }
-	if h.Flush(posted); flushes != 1 || len(sinks[1].of(c)) != 2 {
-		t.Errorf("%d messages posted, the sink flushed %d times; want 2 and 1", len(sinks[1].of(c)), flushes)
+	if h.Flush(posted); len(flushes) != 1 || len(sinks[1].of(c)) != 2 {
+		t.Errorf("%d messages posted, the sink flushed %d times; want 2 and 1", len(sinks[1].of(c)), len(flushes))
 	}
 }
 

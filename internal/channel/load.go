@@ -1,0 +1,164 @@
+package channel
+
+import (
+	"context"
+	"math"
+	"runtime"
+
+	"gopush/internal/message"
+)
+
+// A loader takes channels of which the store has to be asked something before their pushes can have mids:
+// what it knows of the key, the first time and when that is in doubt, or to move the mid limit. It
+// releases the live-only pushes that no stored one stands before, so that they do not wait for what is stored of
+// other keys, and hands the rest to the appender.
+
+// numLoaders is how many reads of the store may be under way.
+func numLoaders() int { return max(2, runtime.GOMAXPROCS(0)) }
+
+func (h *Hub) runLoader() {
+	var one []*Channel
+	for {
+		if one = h.loading.take(one, 1); len(one) == 0 {
+			return
+		}
+		h.load(h.placeOf(one[0]))
+	}
+}
+
+func (h *Hub) load(at place) {
+	h.prepare(at)
+	at.bucket.mu.Lock()
+	touched := h.releaseFirst(at)
+	if at.channel.waits() {
+		h.appending.again(at.channel)
+	} else {
+		at.free()
+	}
+	at.bucket.mu.Unlock()
+	h.Flush(touched)
+}
+
+// place is a channel and where it is.
+type place struct {
+	channel *Channel
+	hash    uint64
+	bucket  *bucket
+}
+
+func (h *Hub) placeOf(c *Channel) place {
+	hash := h.hash(c.key)
+	return place{c, hash, h.bucketOf(hash)}
+}
+
+// prepare does what may block before mids are given: it learns what the store knows of the
+// channel, if that is not known yet or is in doubt, and moves the mid limit, if it is in the way.
+func (h *Hub) prepare(at place) {
+	at.bucket.mu.Lock()
+	state, from := at.channel.state, at.channel.stored
+	at.bucket.mu.Unlock()
+	ctx, cancel := h.untilTimeout(at)
+	defer cancel()
+	if !state.certain() {
+		h.learn(ctx, at, state, from)
+	}
+	at.bucket.mu.Lock()
+	need := at.mostMid()
+	at.bucket.mu.Unlock()
+	_ = h.clock.reach(ctx, need) // the pushes fail if it is not reached
+}
+
+// mostMid returns a mid that none of the mids that the channel's pushes now need is above, but for
+// the clock. The bucket is locked.
+func (at place) mostMid() int64 {
+	pushes := 1
+	if x := at.channel.extra; x != nil {
+		pushes += len(x.queue)
+	}
+	return max(at.channel.released, at.bucket.last) + message.MidStep*int64(pushes)
+}
+
+// untilTimeout returns a context that ends when the oldest push that waits in the channel has
+// waited for store_timeout. However many channels wait for a loader while the store stalls,
+// none of their live-only messages is held up for longer.
+func (h *Hub) untilTimeout(at place) (context.Context, context.CancelFunc) {
+	at.bucket.mu.Lock()
+	since := at.channel.extra.queue[0].since
+	at.bucket.mu.Unlock()
+	return context.WithTimeout(context.Background(), h.cfg.StoreTimeout-h.clock.now().Sub(since))
+}
+
+func (h *Hub) learn(ctx context.Context, at place, state state, from int64) {
+	if state&loaded != 0 {
+		_ = h.catchUp(ctx, at, from) // what stays in doubt meets ErrOrder
+		return
+	}
+	info, err := h.cfg.Store.Info(ctx, at.channel.key)
+	if err != nil {
+		return
+	}
+	at.bucket.mu.Lock()
+	defer at.bucket.mu.Unlock()
+	c := at.channel
+	c.stored = info.Last
+	if c.state&used == 0 {
+		c.released = info.Last // until now it was what no mid of the bucket was above
+	}
+	c.state |= loaded
+}
+
+// catchUp releases what the store has after mid from: another owner's messages, or ours whose
+// outcome we were not told.
+func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
+	c := at.channel
+	for {
+		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
+		if err != nil {
+			return err
+		}
+		var touched SinkSet
+		at.bucket.mu.Lock()
+		for i := range found {
+			touched |= h.release(c, &found[i])
+			from = found[i].Mid
+		}
+		if len(found) == 0 {
+			c.state &^= doubtful
+		}
+		at.bucket.mu.Unlock()
+		h.Flush(touched)
+		if len(found) == 0 {
+			return h.catchUpLast(ctx, at)
+		}
+	}
+}
+
+// catchUpLast takes over the key's last mid. It may be above all messages that are left, and below
+// what was found before: a message whose outcome was not told is lost in the end if the store fails.
+func (h *Hub) catchUpLast(ctx context.Context, at place) error {
+	info, err := h.cfg.Store.Info(ctx, at.channel.key)
+	if err != nil {
+		return err
+	}
+	at.bucket.mu.Lock()
+	at.channel.stored = info.Last
+	at.bucket.mu.Unlock()
+	return nil
+}
+
+// releaseFirst releases the live-only pushes of the channel that no stored one stands before. The
+// bucket is locked.
+func (h *Hub) releaseFirst(at place) (touched SinkSet) {
+	now := h.clock.now() // not before any of them came
+	for c := at.channel; c.waits() && c.extra.queue[0].push.Expire == 0; {
+		p := c.extra.queue[0]
+		c.extra.queue = c.extra.queue[1:]
+		touched |= p.call.from
+		if h.mint(at.bucket, c, p, now) {
+			touched |= h.releaseLive(c, p)
+		} else {
+			p.fail(errLimit)
+		}
+	}
+	return touched
+}
