@@ -64,6 +64,8 @@ func (h *Hub) start(c *call, pushes []message.Push) (posted SinkSet) {
 			before[p.push.Key] = p
 		}
 	}
+	h.loading.wake()
+	h.appending.wake()
 	return posted
 }
 

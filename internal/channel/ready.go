@@ -13,24 +13,24 @@ type readyQueue struct {
 
 func (q *readyQueue) init() { q.filled.L = &q.mu }
 
-// put adds c, or returns false once the queue is closed.
+// put adds c, or returns false once the queue is closed. Who puts calls wake when it has put all: so that
+// the pushes of a call are taken together.
 func (q *readyQueue) put(c *Channel) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.closed {
-		q.push(c)
+		q.queue = append(q.queue, c)
 	}
 	return !q.closed
 }
+
+// wake has what was put taken.
+func (q *readyQueue) wake() { q.filled.Signal() }
 
 // again adds c also when the queue is closed: by who has it to whom will take until the queue is empty.
 func (q *readyQueue) again(c *Channel) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.push(c)
-}
-
-func (q *readyQueue) push(c *Channel) {
 	q.queue = append(q.queue, c)
 	q.filled.Signal()
 }

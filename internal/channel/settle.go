@@ -41,7 +41,9 @@ func (h *Hub) reschedule(at place) (touched SinkSet) {
 	switch {
 	case !c.waits():
 		at.free()
-	case h.ready(at, h.clock.now()) || !h.loading.put(c):
+	case !h.ready(at, h.clock.now()) && h.loading.put(c):
+		h.loading.wake()
+	default:
 		h.appending.again(c)
 	}
 	return touched
