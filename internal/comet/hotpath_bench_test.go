@@ -175,7 +175,7 @@ func BenchmarkWheel(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		w.advance(&conns, w.now+1, func(c *conn) { w.set(&conns, c, w.now+heartbeat) })
+		w.advance(&conns, w.now+1, connections, func(c *conn) { w.set(&conns, c, w.now+heartbeat) })
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(connections/heartbeat), "ns/conn")
 }
@@ -191,7 +191,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		"a heartbeat over WebSocket":      l.beating(upgradeRequest, beats["ws"]),
 		"a message through an inbox":      func() { in.pass(m) },
 		"a message to 1000 connections":   l.delivery(1000),
-		"a second of 1000 connections":    func() { l.wheel.advance(&l.conns, l.wheel.now+1, l.expired) },
+		"a second of 1000 connections":    func() { l.wheel.advance(&l.conns, l.wheel.now+1, slice, l.expired) },
 		"a turn with nothing to do in it": func() { l.turn() },
 	} {
 		run()

@@ -120,9 +120,9 @@ func (l *loop) turn() (busy bool) {
 	l.drain()
 	l.walk(slice)
 	l.work(slice)
-	l.wheel.advance(&l.conns, l.seconds(), l.expired)
+	busy = l.wheel.advance(&l.conns, l.seconds(), slice, l.expired)
 	l.sendBatch()
-	busy = len(l.walks) > 0 || len(l.chores) > 0
+	busy = busy || len(l.walks) > 0 || len(l.chores) > 0
 	l.mu.Unlock()
 	return busy || l.inbox.waiting.Load() > 0
 }

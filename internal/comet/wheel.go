@@ -11,7 +11,7 @@ type timer struct {
 // the wheel comes to the connection, it sees that there is time left and puts it further on.
 type wheel struct {
 	slots [wheelSlots]uint32 // the first connection of each; 0: none
-	now   uint32             // the second that was looked at last
+	now   uint32             // the second that is being looked at
 }
 
 // wheelSlots bounds how far ahead a slot can be; who has more time is looked at on the way.
@@ -52,11 +52,13 @@ func (w *wheel) remove(conns *slab[conn], c *conn) {
 }
 
 // advance moves on to now and calls expired for each connection whose deadline is there. It
-// is out of the wheel then.
-func (w *wheel) advance(conns *slab[conn], now uint32, expired func(*conn)) {
-	for w.now < now {
-		w.now++
-		for slot := &w.slots[w.now%wheelSlots]; *slot != 0; {
+// is out of the wheel then. It looks at no more than budget connections, and tells whether any are left.
+func (w *wheel) advance(conns *slab[conn], now uint32, budget int, expired func(*conn)) (more bool) {
+	for {
+		for slot := &w.slots[w.now%wheelSlots]; *slot != 0; budget-- {
+			if budget == 0 {
+				return true
+			}
 			c := conns.at(*slot)
 			w.remove(conns, c)
 			if c.deadline > w.now {
@@ -65,5 +67,9 @@ func (w *wheel) advance(conns *slab[conn], now uint32, expired func(*conn)) {
 				expired(c)
 			}
 		}
+		if w.now >= now {
+			return false
+		}
+		w.now++
 	}
 }

@@ -43,7 +43,10 @@ func TestAConnectionExpiresInTheSecondOfItsLastDeadline(t *testing.T) {
 						delete(due, c)
 					}
 				}
-				w.advance(&conns, next, func(c *conn) { got = append(got, c.index) })
+				budget := rapid.IntRange(1, 10).Draw(t, "budget")
+				for w.advance(&conns, next, budget, func(c *conn) { got = append(got, c.index) }) {
+					continue
+				}
 				slices.Sort(want)
 				slices.Sort(got)
 				if now = next; !slices.Equal(got, want) {
@@ -68,9 +71,9 @@ func TestADeadlineThatMovesOnTouchesNoSlot(t *testing.T) {
 	if w.slots != before {
 		t.Error("the wheel was changed")
 	}
-	w.advance(&conns, 64, func(*conn) { t.Errorf("expired at %d s, want 65", w.now) })
+	w.advance(&conns, 64, 1, func(*conn) { t.Errorf("expired at %d s, want 65", w.now) })
 	expired := false
-	w.advance(&conns, 65, func(*conn) { expired = true })
+	w.advance(&conns, 65, 1, func(*conn) { expired = true })
 	if !expired {
 		t.Error("not expired at 65 s")
 	}
@@ -88,7 +91,7 @@ func TestExpiredMaySetAgain(t *testing.T) {
 		w.set(&conns, c, 5)
 	}
 	var got []uint32
-	w.advance(&conns, 10, func(c *conn) {
+	w.advance(&conns, 10, 10, func(c *conn) {
 		if got = append(got, w.now); len(got) <= 3 {
 			w.set(&conns, c, w.now+2)
 		}
@@ -110,12 +113,35 @@ func TestExpiredMayRemoveOthers(t *testing.T) {
 		w.set(&conns, c, 5)
 	}
 	expired := 0
-	w.advance(&conns, 5, func(c *conn) {
+	w.advance(&conns, 5, 10, func(c *conn) {
 		if expired++; c.next != 0 && expired == 1 {
 			w.remove(&conns, conns.at(c.next))
 		}
 	})
 	if expired != 3 {
 		t.Errorf("%d expired at 5 s, want 3: one was removed before", expired)
+	}
+}
+
+// Of very many connections that expire in the same second only so many are looked at at a time.
+func TestManyExpireInSlices(t *testing.T) {
+	t.Parallel()
+	const connections, budget = 1000, 300
+	var w wheel
+	var conns slab[conn]
+	for range connections {
+		i := conns.take()
+		c := conns.at(i)
+		c.index = i
+		w.set(&conns, c, 5)
+	}
+	var got []int
+	for more := true; more; {
+		expired := 0
+		more = w.advance(&conns, 7, budget, func(*conn) { expired++ })
+		got = append(got, expired)
+	}
+	if want := []int{300, 300, 300, 100}; !slices.Equal(got, want) {
+		t.Errorf("%v expired at a time, want %v", got, want)
 	}
 }
