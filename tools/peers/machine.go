@@ -27,7 +27,7 @@ type machine struct {
 
 // String says it in a sentence each.
 func (m machine) String() string {
-	return fmt.Sprintf("%s. %s, %s, %s of memory, %s descriptors a process, load average %s before the run. %s.",
+	return fmt.Sprintf("%s. %s, %s, %s, %s descriptors a process, load average %s before the run. %s.",
 		m.Date, m.System, m.CPU, m.Memory, m.Limit, m.Load, strings.Join(m.Versions, ", "))
 }
 
@@ -35,9 +35,9 @@ func (m machine) String() string {
 func describe(root string) machine {
 	return machine{
 		Date:     time.Now().UTC().Format(time.DateOnly),
-		System:   field("/etc/os-release", "PRETTY_NAME=") + ", Linux " + firstWord("/proc/sys/kernel/osrelease"),
+		System:   field("/etc/os-release", "PRETTY_NAME=") + ", Linux " + version(`[0-9.]+`, "uname -r"),
 		CPU:      fmt.Sprintf("%d × %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name")),
-		Memory:   field("/proc/meminfo", "MemTotal:"),
+		Memory:   memory(),
 		Limit:    descriptors(),
 		Load:     firstWord("/proc/loadavg"),
 		Versions: versions(root),
@@ -70,6 +70,14 @@ func version(pattern, command string) string {
 		return "(not installed)"
 	}
 	return string(found[len(found)-1])
+}
+
+func memory() string {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return "unknown memory"
+	}
+	return fmt.Sprintf("%.0f GiB", float64(info.Totalram)*float64(info.Unit)/(1<<30))
 }
 
 func descriptors() string {

@@ -28,9 +28,14 @@ type workload struct {
 	subjects []string
 }
 
-// command returns what follows "gopush bench" to measure a subject.
+// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis".
 func (w *workload) command(subject string) []string {
-	return append(strings.Fields(w.args), "--subject", subject)
+	server, protocol, spoken := strings.Cut(subject, " ")
+	args := append(strings.Fields(w.args), "--subject", server)
+	if spoken {
+		args = append(args, "--protocol", protocol)
+	}
+	return args
 }
 
 // The subjects, as gopush bench names them. What "floor" costs is the least.
