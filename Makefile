@@ -74,7 +74,7 @@ bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside 
 bench-render: bin/peers ## Write the tables and plots of docs/benchmarks.md from bench/results
 	bin/peers render
 
-peers-deps: bin/nats-server ## Install the servers that bench-peers measures beside a node
+peers-deps: bin/floor bin/nats-server ## Install the servers that bench-peers measures beside a node
 	@sh tools/deps.sh peers
 
 bin/nats-server: tools/go.mod

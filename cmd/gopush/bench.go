@@ -37,13 +37,14 @@ CPU is that of the server, user and system, the push included. Latency is from b
     gopush bench mixed --rate 5000 --churn 200
     gopush bench resume --connections 15000 --backlog 10
     gopush bench idle --protocol tcp,ws
+    gopush bench unicast --pipelined --subject gopush,redis,nats,mosquitto,nchan
     gopush bench connect --server 127.0.0.1:6969 --admin 127.0.0.1:6970 --ops 127.0.0.1:6971 --pid $(pidof gopush)
 `
 }
 
 // benchFlags are those that every measurement has.
 type benchFlags struct {
-	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush."`
+	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush, floor, redis, nats, mosquitto, nchan (make peers-deps installs what is not there)."`
 	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws" help:"What subscribers of gopush speak: tcp, ws, or both in turn."`
 	Runs      int              `default:"3" help:"How often all is repeated; the table has medians."`
 	Processes int              `placeholder:"N" help:"Processes that subscribers are spread over. By default as many as the limit of open files asks for."`

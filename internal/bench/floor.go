@@ -12,7 +12,7 @@ import (
 // floor is bench/floor.c, which says what it understands: the least that a broadcast can cost.
 // Its subscribers hear the frames that a node sends over TCP, whatever their keys are.
 type floor struct {
-	program string
+	program string // "": the one beside gopush
 }
 
 const floorName = "floor"
@@ -20,7 +20,14 @@ const floorName = "floor"
 func (*floor) name() string { return floorName }
 
 func (f *floor) start(ctx context.Context, _ needs) (*process, error) {
-	return start(ctx, "admin", f.program)
+	if f.program != "" {
+		return start(ctx, "admin", f.program)
+	}
+	program, err := findProgram(floorName)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, "admin", program)
 }
 
 func (*floor) dialect(*Target) dialect { return legacyRESP{} }

@@ -19,7 +19,7 @@ import (
 // does not write to disk, since a node does neither under the same loads.
 type peer struct {
 	label      string
-	program    string   // in PATH, in /usr/sbin, or beside gopush
+	program    string   // beside gopush, in PATH, or in /usr/sbin
 	args       []string // before the name of its configuration file
 	config     string   // what stands there: PORT and DIR are a free port, and a directory of its own
 	worker     bool     // its only child does the work, and is what is measured
@@ -106,13 +106,13 @@ func (p *peer) ready(t *Target) bool {
 	return err == nil
 }
 
-// findProgram looks where Debian puts servers, and where this repository builds them, too.
+// findProgram looks where this repository builds programs, in PATH, and where Debian has servers.
 func findProgram(name string) (string, error) {
 	own, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	for _, path := range []string{name, filepath.Join(filepath.Dir(own), name), filepath.Join("/usr/sbin", name)} {
+	for _, path := range []string{filepath.Join(filepath.Dir(own), name), name, filepath.Join("/usr/sbin", name)} {
 		if found, err := exec.LookPath(path); err == nil {
 			return found, nil
 		}

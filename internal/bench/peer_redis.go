@@ -14,6 +14,7 @@ func redis() *peer {
 		program: "redis-server",
 		config: `
 bind 127.0.0.1
+protected-mode no
 port PORT
 dir DIR
 save ""

@@ -63,9 +63,9 @@ func TestRunAndRender(t *testing.T) {
 	}
 	for _, want := range []string{
 		"before\n<!-- measured: broadcast-1 -->\n\n    gopush bench broadcast",
-		"| 2,000 | **gopush tcp** | 3.00 | 0.75 |",
-		"| 2,000 | redis (6 lost of 40) | 8.00 |",
-		"| 2,000 | nats (2 of 2 runs failed: gopush: bench: nats: start nats-server: it ended) | – |",
+		"| 2,000 connections | **gopush tcp** | 3.00 | 0.75 |",
+		"| 2,000 connections | redis (6 lost of 40) | 8.00 |",
+		"| 2,000 connections | nats (2 of 2 runs failed: gopush: bench: nats: start nats-server: it ended) | – |",
 		"| broadcast, one at a time, 2,000, TCP | ≤ 0.90 × floor | 0.75 | met by 17 % |",
 		"| broadcast, 8 under way, 2,000, p99 latency | ≤ 1.00 × redis | 0.50 | met by 50 % |",
 		"| unicast over HTTP | ≤ 30.0 µs | – | not measured |",

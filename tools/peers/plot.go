@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"os"
@@ -16,17 +17,16 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// bar is a line of a plot: a subject, or the heading above those of a workload, without values.
+// bar is a line of a plot: a subject, or a workload, without values, above them.
 type bar struct {
-	name    string
-	values  []float64 // one for each run
-	heading bool
+	name   string
+	values []float64 // one for each run
 }
 
 // bars lists the lines of a plot from top to bottom.
 func (s *section) bars(outcomes map[string]*outcome) (all []bar) {
 	for _, w := range s.workloads {
-		all = append(all, bar{name: w.title + " " + s.heading, heading: true})
+		all = append(all, bar{name: w.title})
 		for _, subject := range w.subjects {
 			all = append(all, bar{name: subject, values: s.metrics[0].of(outcomes[w.id].of(subject))})
 		}
@@ -53,7 +53,7 @@ func (s *section) draw(dir string, outcomes map[string]*outcome) error {
 	slices.Reverse(bars) // the axis goes up
 	p := plot.New()
 	p.Title.Text = s.title
-	p.X.Label.Text, p.X.Min = s.metrics[0].title+", median and range of the runs", 0
+	p.X.Label.Text, p.X.Min = s.metrics[0].title, 0
 	p.Y.LineStyle.Width, p.Y.Tick.LineStyle.Width = 0, 0
 	names := make([]string, len(bars))
 	for i, b := range bars {
@@ -69,7 +69,8 @@ func (s *section) draw(dir string, outcomes map[string]*outcome) error {
 		style.Font.Variant = "Sans"
 	}
 	canvas := vgsvg.New(width, vg.Points(around+line*float64(len(bars))))
-	p.Draw(draw.New(canvas))
+	const margin = 10
+	p.Draw(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
 	return write(filepath.Join(dir, s.id+".svg"), canvas)
 }
 
@@ -106,17 +107,17 @@ func (b bar) add(p *plot.Plot, i, digits int) error {
 	return nil
 }
 
+// write writes canvas to file, with fonts of the same widths for those who have not that of the
+// library.
 func write(file string, canvas *vgsvg.Canvas) error {
+	var svg bytes.Buffer
+	if _, err := canvas.WriteTo(&svg); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	const font = "font-family:Liberation Sans"
+	text := bytes.ReplaceAll(svg.Bytes(), []byte(font), []byte(font+",Arial,Helvetica,sans-serif"))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	if _, err := canvas.WriteTo(f); err != nil {
-		f.Close()
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return f.Close()
+	return os.WriteFile(file, text, 0o644)
 }

@@ -9,7 +9,7 @@ import (
 // table returns a section in Markdown.
 func (s *section) table(outcomes map[string]*outcome) string {
 	var b strings.Builder
-	heads := []string{s.heading, "server"}
+	heads := []string{"load", "server"}
 	for i, m := range s.metrics {
 		heads = append(heads, m.title)
 		if i == 0 && s.floor {
