@@ -49,17 +49,17 @@ type benchFlags struct {
 	Runs      int              `default:"3" help:"How often all is repeated; the table has medians."`
 	Processes int              `placeholder:"N" help:"Processes that subscribers are spread over. By default as many as the limit of open files asks for."`
 	JSON      bool             `name:"json" help:"Print the figures of every run as JSON instead of a table."`
-	Server    string           `placeholder:"HOST:PORT" help:"Public address of a node that runs already, instead of one of its own; needs --admin, --ops and --pid too."`
-	Admin     string           `placeholder:"HOST:PORT" help:"Admin address of that node."`
-	Ops       string           `placeholder:"HOST:PORT" help:"Ops address of that node."`
-	PID       int              `name:"pid" placeholder:"PID" help:"Process id of that node."`
+	Server    string           `placeholder:"HOST:PORT" help:"Public address of a server that runs already on this machine, to be measured instead of a new one; needs --admin and --pid too."`
+	Admin     string           `placeholder:"HOST:PORT" help:"Where publishers push to it."`
+	Ops       string           `placeholder:"HOST:PORT" help:"Ops address of it, if it is a node: allocations are counted."`
+	PID       int              `name:"pid" placeholder:"PID" help:"Its process id."`
 }
 
 // check judges the flags; kong calls only the Validate of a command itself.
 func (f *benchFlags) check() error {
-	given := []bool{f.Server != "", f.Admin != "", f.Ops != "", f.PID > 0}
+	given := []bool{f.Server != "", f.Admin != "", f.PID > 0}
 	if slices.Contains(given, true) && slices.Contains(given, false) {
-		return errors.New("a node that runs already is named by --server, --admin, --ops and --pid together")
+		return errors.New("a server that runs already is named by --server, --admin and --pid together")
 	}
 	return errors.Join(atLeast("runs", f.Runs, 1), atLeast("processes", f.Processes, 0))
 }

@@ -149,7 +149,7 @@ type benchMixedCmd struct {
 	Connections int           `short:"n" default:"2000" help:"Connections, each subscribed to a key of its own."`
 	Publishers  int           `short:"p" default:"16" help:"Publishers at a time, each with a kept-alive connection and keys of its own."`
 	Expire      int           `default:"3600" help:"Seconds that messages are stored."`
-	Rate        float64       `default:"4000" help:"Messages a second, each at its time."`
+	Rate        float64       `default:"2000" help:"Messages a second, each at its time."`
 	Churn       float64       `default:"200" help:"Connections a second that leave."`
 	Away        time.Duration `default:"500ms" help:"How long each is away; then it resumes after what it saw last."`
 }

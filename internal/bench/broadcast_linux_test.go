@@ -197,14 +197,7 @@ func TestBroadcastAsksForRoom(t *testing.T) {
 
 func TestBroadcastInTurnWithTheFloor(t *testing.T) {
 	t.Parallel()
-	compiler, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no C compiler: install gcc")
-	}
-	floor := filepath.Join(t.TempDir(), "floor")
-	if out, err := exec.Command(compiler, "-Wall", "-Wextra", "-Werror", "-o", floor, "../../bench/floor.c").CombinedOutput(); err != nil {
-		t.Fatalf("compile the floor: %v\n%s", err, out)
-	}
+	floor := compiledFloor(t)
 	report, err := broadcast(t.Context(), newFake(t), func(c *bench.LoadConfig) {
 		c.Floor, c.Subjects, c.Runs = floor, []string{"floor", "gopush tcp"}, 2
 	})
@@ -221,6 +214,34 @@ func TestBroadcastInTurnWithTheFloor(t *testing.T) {
 	if want := (bench.Tally{Received: 4 * 42}); report.Tally != want {
 		t.Errorf("counted %+v, want %+v", report.Tally, want)
 	}
+}
+
+func TestTheFloorKnowsNoKeys(t *testing.T) {
+	t.Parallel()
+	floor := compiledFloor(t)
+	cfg := bench.Config{Floor: floor, Subjects: []string{"floor"}, Runs: 1}
+	connect, err := bench.Connect(t.Context(), bench.ConnectConfig{Config: cfg, Connections: 5})
+	if want := (bench.Tally{Received: 5}); err != nil || connect.Tally != want {
+		t.Errorf("Connect counted %+v (%v), want %+v", connect, err, want)
+	}
+	load := bench.LoadConfig{Config: cfg, Connections: 5, Publishers: 1, Batch: 1, Messages: 5, Size: 40, Window: 1}
+	if _, err := bench.Load(t.Context(), load); err == nil || !strings.Contains(err.Error(), "knows no keys") {
+		t.Errorf("Load to keys answered %v, want that the floor knows none", err)
+	}
+}
+
+// compiledFloor is the program made of bench/floor.c.
+func compiledFloor(t *testing.T) string {
+	t.Helper()
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("no C compiler: install gcc")
+	}
+	floor := filepath.Join(t.TempDir(), "floor")
+	if out, err := exec.Command(compiler, "-Wall", "-Wextra", "-Werror", "-o", floor, "../../bench/floor.c").CombinedOutput(); err != nil {
+		t.Fatalf("compile the floor: %v\n%s", err, out)
+	}
+	return floor
 }
 
 func TestInterruptedMeasurementEnds(t *testing.T) {

@@ -23,7 +23,7 @@ func Connect(ctx context.Context, cfg ConnectConfig) (*ConnectReport, error) {
 }
 
 func (cfg *ConnectConfig) run(ctx context.Context, subject subject, line string) (run ConnectRun, tally Tally, err error) {
-	t, err := cfg.trial(ctx, subject, quiet(cfg.Connections))
+	t, err := cfg.trial(ctx, subject, quiet(subject, cfg.Connections))
 	if err != nil {
 		return run, tally, err
 	}
@@ -53,10 +53,16 @@ func (cfg *ConnectConfig) run(ctx context.Context, subject subject, line string)
 	}, all.tally, err
 }
 
-// quiet is the layout of connections with a key each to which next to nothing is pushed.
-func quiet(connections int) layout {
-	const callsOf = 500
-	return layout{connections: connections, keys: connections, publishers: 1, batch: min(callsOf, connections), size: MinPayload}
+// quiet is the layout of connections to which next to nothing is pushed, with a key each, or with
+// one key for all where the subject knows no keys.
+func quiet(s subject, connections int) layout {
+	const most = 500 // messages in a call
+	l := layout{connections: connections, shared: keyless(s), keys: connections, publishers: 1, size: MinPayload}
+	if l.shared {
+		l.keys = 1
+	}
+	l.batch = min(most, l.keys)
+	return l
 }
 
 // greetAll pushes one message to each connection, so that it is known which are there, and returns

@@ -19,6 +19,9 @@ const floorName = "floor"
 
 func (*floor) name() string { return floorName }
 
+// keyless tells whether s is the floor: whatever is pushed goes to all.
+func keyless(s subject) bool { return s.name() == floorName }
+
 func (f *floor) start(ctx context.Context, _ needs) (*process, error) {
 	if f.program != "" {
 		return start(ctx, "admin", f.program)

@@ -34,7 +34,7 @@ func Idle(ctx context.Context, cfg IdleConfig) (*IdleReport, error) {
 }
 
 func (cfg *IdleConfig) run(ctx context.Context, subject subject, line string) (run IdleRun, tally Tally, err error) {
-	t, err := cfg.trial(ctx, subject, quiet(cfg.Steps[len(cfg.Steps)-1]))
+	t, err := cfg.trial(ctx, subject, quiet(subject, cfg.Steps[len(cfg.Steps)-1]))
 	if err != nil {
 		return run, tally, err
 	}

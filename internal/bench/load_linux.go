@@ -52,8 +52,12 @@ func (cfg *LoadConfig) stored() int {
 	if cfg.Expire == 0 {
 		return 0
 	}
-	return cfg.warmUp() + cfg.Messages
+	return cfg.all()
 }
+
+// all is how many messages are pushed in a run: those that are measured, others before them, and
+// at the end one to each key.
+func (cfg *LoadConfig) all() int { return cfg.warmUp() + cfg.Messages + cfg.keys() }
 
 // warmUp is how many messages go before those that are measured: they make what is made once for
 // each key, connection and publisher.
@@ -61,7 +65,7 @@ func (cfg *LoadConfig) warmUp() int { return max(cfg.keys(), 3*cfg.Batch) }
 
 // line is the line of progress.
 func (cfg *LoadConfig) line(what string, r report) string {
-	whole := cfg.Messages + cfg.warmUp()
+	whole := cfg.all()
 	if cfg.Shared {
 		whole *= cfg.Connections
 	}

@@ -26,7 +26,7 @@ func (p pace) due(ctx context.Context, i int) time.Duration {
 
 // pusher is a publisher with the keys that only it pushes to.
 type pusher struct {
-	conn      *publisher
+	conn      *publisher // nil: not connected yet
 	pipelined bool
 	keys      []int // numbers of them
 	names     []string
@@ -40,8 +40,8 @@ type pusher struct {
 const atOnce = 256
 
 // newPusher makes number i of those of l. It owns keys i, i + publishers, ….
-func newPusher(conn *publisher, l *layout, i int, sent []int64, keyOf func(int) string) *pusher {
-	p := &pusher{conn: conn, pipelined: l.pipelined, sent: sent}
+func newPusher(l *layout, i int, sent []int64, keyOf func(int) string) *pusher {
+	p := &pusher{pipelined: l.pipelined, sent: sent}
 	for key := i; key < l.keys; key += l.publishers {
 		p.keys = append(p.keys, key)
 		p.names = append(p.names, keyOf(key))

@@ -24,7 +24,7 @@ func Resume(ctx context.Context, cfg ResumeConfig) (*ResumeReport, error) {
 
 func (cfg *ResumeConfig) run(ctx context.Context, subject subject, line string) (run ResumeRun, tally Tally, err error) {
 	const hour = 3600
-	l := quiet(cfg.Connections)
+	l := quiet(subject, cfg.Connections)
 	l.size, l.expire, l.stored = cfg.Size, hour, cfg.Backlog+2
 	t, err := cfg.trial(ctx, subject, l)
 	if err != nil {
