@@ -21,7 +21,7 @@ func TestSoak(t *testing.T) {
 	for _, engine := range []string{"auto", "net"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			n := serve(t, "--engine", engine, "--max-pending-bytes", "256KiB")
+			n := serve(t, "--engine", engine, "--max-pending-bytes", "256KiB", "--first-packet-timeout", patience.String())
 			s := newSoak(n, soakDevices())
 			s.run(min(*soakTime/2, time.Minute))
 			time.Sleep(min(*soakTime/20, 15*time.Second)) // memory goes back to the system in the node's own time

@@ -109,8 +109,12 @@ func (s *soak) check(t *testing.T) {
 func (s *soak) finish() {
 	for _, d := range s.devices {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		s.note(s.readUpTo(ctx, d, s.pushed[d.key].Load()))
+		last := s.pushed[d.key].Load()
+		s.note(s.readUpTo(ctx, d, last))
 		cancel()
+		if d.last != last {
+			s.note(fmt.Errorf("%s has read up to message %d in the end, want %d", d.key, d.last, last))
+		}
 	}
 }
 
