@@ -16,7 +16,7 @@ type conn struct {
 	variant wire.Variant // how messages are encoded for it
 	flags   flags        //
 	why     Reason       // it is being closed; 0: it is not
-	in      []byte       // input that is not a whole command or frame yet; nil: none
+	in      *[]byte      // input that is not a whole command or frame yet; nil: none
 	out     *queue       // output that could not be written at once; nil: none
 	aux     *aux         // nil: nothing of it
 	timer                // when to look at it again

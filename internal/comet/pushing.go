@@ -266,7 +266,7 @@ func (l *loop) proceed(c *conn, p *pushing) {
 	}
 	p.calls = slices.Delete(p.calls, 0, n)
 	l.sendAnswers(c, from)
-	if len(c.in) > 0 {
+	if c.in != nil {
 		l.input(c, nil)
 	} else {
 		l.rearrange(c, p, nil)

@@ -27,20 +27,21 @@ const (
 
 // input takes what was read from c. The bytes are the caller's.
 func (l *loop) input(c *conn, data []byte) {
-	kept := len(c.in) > 0
-	if kept {
-		c.in = append(c.in, data...)
-		data = c.in
+	kept := c.in
+	if kept != nil {
+		*kept = append(*kept, data...)
+		data = *kept
 	}
 	used := l.consume(c, data)
 	switch rest := data[used:]; {
 	case c.state == free:
 	case len(rest) == 0:
 		c.in = nil
-	case kept:
-		c.in = append(c.in[:0], rest...)
+	case kept != nil:
+		*kept = append((*kept)[:0], rest...)
 	default:
-		c.in = bytes.Clone(rest)
+		in := bytes.Clone(rest)
+		c.in = &in
 	}
 }
 
