@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gopush/internal/channel"
+	"gopush/internal/message"
 )
 
 // maxDropped is the most messages that one append drops: that is all but after
@@ -52,7 +53,7 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 	if e.Prev != r.last || e.Mid <= r.last {
 		return fmt.Errorf("append %d after %d to %q, whose last is %d: %w", e.Mid, e.Prev, e.Key, r.last, channel.ErrOrder), nil
 	}
-	if err := c.makeRoom(e.Key, r, s.maxStored.Load()); err != nil {
+	if err := c.makeRoom(r, s.maxStored.Load()); err != nil {
 		return nil, err
 	}
 	if r.count == 0 {
@@ -62,23 +63,33 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 	r.count++
 	r.added++
 	r.earliest = min(r.earliest, e.Expires.UnixMilli())
-	c.change(e.Key, r)
-	return nil, c.batch.Set(messageKey(e.Key, e.Mid), encodeMessage(&e.Message), nil)
+	c.change(r)
+	return nil, c.putMessage(e.Key, &e.Message)
 }
 
-// makeRoom removes messages of key until there is room for one more: expired ones first, then
+// putMessage writes m, encoded where the batch has it.
+func (c *commit) putMessage(key string, m *message.Message) error {
+	var buf [maxMessageHeader]byte
+	header := appendHeader(buf[:0], m)
+	o := c.batch.SetDeferred(keyedLen(key)+midLen, len(header)+len(m.Payload))
+	appendMessageKey(o.Key[:0], key, m.Mid)
+	copy(o.Value[copy(o.Value, header):], m.Payload)
+	return o.Finish()
+}
+
+// makeRoom removes messages of r's key until there is room for one more: expired ones first, then
 // the oldest.
-func (c *commit) makeRoom(key string, r *record, maxStored int64) error {
+func (c *commit) makeRoom(r *record, maxStored int64) error {
 	for dropped := 0; maxStored > 0 && r.count >= maxStored && dropped < maxDropped; dropped++ {
-		oldest, err := c.oldest(key, r)
+		oldest, err := c.oldest(r)
 		if err != nil {
 			return err
 		}
 		now := c.now.UnixMilli()
 		if oldest.expires > now && r.earliest <= now {
-			err = c.purge(key, r)
+			err = c.purge(r)
 		} else {
-			_, err = c.drop(key, r)
+			_, err = c.drop(r)
 		}
 		if err != nil {
 			return err

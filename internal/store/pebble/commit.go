@@ -115,15 +115,15 @@ func (s *Store) commit(in *instance, ops []*op) {
 
 // write writes ops in one batch.
 func (s *Store) write(in *instance, ops []*op) error {
-	c := &commit{in: in, batch: in.db.NewIndexedBatch(), cache: s.cache, changed: map[string]*record{}, now: s.cfg.Now()}
-	defer c.batch.Close()
+	c := &commit{in: in, batch: in.db.NewBatch(), cache: s.cache, now: s.cfg.Now()}
+	defer func() { c.batch.Close() }()
 	for _, o := range ops {
 		if err := o.apply(c); err != nil {
 			return unavailable(err)
 		}
 	}
-	for key, r := range c.changed {
-		if err := c.batch.Set(recordKey(key), r.encode(), nil); err != nil {
+	for _, r := range c.changed {
+		if err := c.putRecord(r); err != nil {
 			return unavailable(err)
 		}
 	}
@@ -155,10 +155,37 @@ func (s *Store) trimCache() {
 // commit is a batch that is being put together.
 type commit struct {
 	in      *instance
-	batch   *pebbledb.Batch    // indexed: what it reads is what will be there
+	batch   *pebbledb.Batch    // indexed once it was read
 	cache   map[string]*record // the committer's
-	changed map[string]*record // to be written
+	changed []*record          // to be written, unless forgotten since
+	forgot  bool               // the batch removes records
 	now     time.Time
+}
+
+// read returns what tells what will be there. Few commits read more than cached records: an index
+// of what is written is made for the first that does.
+func (c *commit) read() (pebbledb.Reader, error) {
+	if c.batch.Empty() {
+		return c.in.db, nil
+	}
+	if !c.batch.Indexed() {
+		indexed := c.in.db.NewIndexedBatch()
+		if err := indexed.Apply(c.batch, nil); err != nil {
+			return nil, err
+		}
+		c.batch.Close()
+		c.batch = indexed
+	}
+	return c.batch, nil
+}
+
+// get returns a copy of the value of name, or nil if there will be none.
+func (c *commit) get(name []byte) ([]byte, error) {
+	from, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	return get(from, name)
 }
 
 // record returns the record of key, a new one if there is none. Who changes it calls change.
@@ -166,14 +193,14 @@ func (c *commit) record(key string) (*record, error) {
 	if r := c.cache[key]; r != nil {
 		return r, nil
 	}
-	value, err := get(c.batch, recordKey(key))
+	value, err := c.storedRecord(key)
 	if err != nil {
 		return nil, err
 	}
 	if value == nil {
-		return &record{since: c.in.since(c.now), earliest: never}, nil
+		return &record{key: key, since: c.in.since(c.now), earliest: never}, nil
 	}
-	r, err := decodeRecord(value)
+	r, err := decodeRecord(key, value)
 	if err != nil {
 		return nil, err
 	}
@@ -181,15 +208,42 @@ func (c *commit) record(key string) (*record, error) {
 	return r, nil
 }
 
-// change has r written as the record of key.
-func (c *commit) change(key string, r *record) {
-	c.cache[key] = r
-	c.changed[key] = r
+// storedRecord returns the value of the record of key. Records are put into the batch at its end, so it
+// need not be read unless some were removed.
+func (c *commit) storedRecord(key string) ([]byte, error) {
+	if c.forgot {
+		return c.get(recordKey(key))
+	}
+	return get(c.in.db, recordKey(key))
 }
 
-// forget removes the record of key.
-func (c *commit) forget(key string) error {
-	delete(c.cache, key)
-	delete(c.changed, key)
-	return c.batch.Delete(recordKey(key), nil)
+// change has r written.
+func (c *commit) change(r *record) {
+	if !r.changed {
+		r.changed = true
+		c.cache[r.key] = r
+		c.changed = append(c.changed, r)
+	}
+}
+
+// putRecord writes r, if it was changed and not forgotten.
+func (c *commit) putRecord(r *record) error {
+	if !r.changed {
+		return nil
+	}
+	r.changed = false
+	var buf [maxRecord]byte
+	value := r.encode(buf[:0])
+	o := c.batch.SetDeferred(keyedLen(r.key), len(value))
+	appendKeyed(o.Key[:0], recordPrefix, r.key)
+	copy(o.Value, value)
+	return o.Finish()
+}
+
+// forget removes r.
+func (c *commit) forget(r *record) error {
+	delete(c.cache, r.key)
+	r.changed = false
+	c.forgot = true
+	return c.batch.Delete(recordKey(r.key), nil)
 }

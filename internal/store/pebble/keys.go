@@ -36,22 +36,30 @@ const never = math.MaxInt64
 
 func formatKey() []byte           { return []byte{formatPrefix} }
 func limitKey(node string) []byte { return append([]byte{limitPrefix}, node...) }
-func recordKey(key string) []byte { return keyed(recordPrefix, key, 0) }
+func recordKey(key string) []byte { return appendKeyed(nil, recordPrefix, key) }
 
-// keyed returns prefix, key and the zero byte, with room for more bytes.
-func keyed(prefix byte, key string, more int) []byte {
-	b := make([]byte, 0, 1+len(key)+1+more)
+// appendKeyed appends prefix, key and the zero byte: keyedLen bytes.
+func appendKeyed(b []byte, prefix byte, key string) []byte {
+	if b == nil {
+		b = make([]byte, 0, keyedLen(key)+midLen)
+	}
 	b = append(b, prefix)
 	b = append(b, key...)
 	return append(b, 0)
 }
 
-func messageKey(key string, mid int64) []byte {
-	return binary.BigEndian.AppendUint64(keyed(messagePrefix, key, 8), uint64(max(mid, 0)))
+func keyedLen(key string) int { return 1 + len(key) + 1 }
+
+const midLen = 8
+
+func appendMessageKey(b []byte, key string, mid int64) []byte {
+	return binary.BigEndian.AppendUint64(appendKeyed(b, messagePrefix, key), uint64(max(mid, 0)))
 }
 
+func messageKey(key string, mid int64) []byte { return appendMessageKey(nil, key, mid) }
+
 func tokenKey(key string, hash [32]byte) []byte {
-	return append(keyed(tokenPrefix, key, len(hash)), hash[:]...)
+	return append(appendKeyed(nil, tokenPrefix, key), hash[:]...)
 }
 
 // after returns the first of all keys that do not begin with prefix and come after those that do.
@@ -61,7 +69,7 @@ func after(prefix []byte) []byte {
 	return end
 }
 
-// keyOf returns the key in what keyed made, and what follows it.
+// keyOf returns the key in what appendKeyed made, and what follows it.
 func keyOf(b []byte) (key string, rest []byte) {
 	name, rest, _ := bytes.Cut(b[1:], []byte{0})
 	return string(name), rest
@@ -73,6 +81,7 @@ func midOf(messageKey []byte) int64 {
 
 // record is what is kept of a key beside its messages.
 type record struct {
+	key      string
 	first    int64 // mid of the oldest message that is there; 0: none is
 	last     int64 // mid of the newest message ever stored
 	count    int64 // messages that are there, expired or not
@@ -80,22 +89,26 @@ type record struct {
 	since    int64 // see channel.Info
 	earliest int64 // in ms: no message that is there expires before; never if none is there
 
-	oldest []slot // the oldest messages that are there, as far as they were looked up; not on disk
+	// Not on disk:
+	oldest  []slot // the oldest messages that are there, as far as they were looked up
+	changed bool   // it is to be written
 }
 
 // slot is a message without its contents.
 type slot struct{ mid, expires int64 }
 
-func (r *record) encode() []byte {
-	b := make([]byte, 0, 6*binary.MaxVarintLen64)
+// maxRecord is the most that a record takes.
+const maxRecord = 6 * binary.MaxVarintLen64
+
+func (r *record) encode(b []byte) []byte {
 	for _, v := range [...]int64{r.first, r.last, r.count, r.added, r.since, r.earliest} {
 		b = binary.AppendVarint(b, v)
 	}
 	return b
 }
 
-func decodeRecord(b []byte) (*record, error) {
-	r := &record{}
+func decodeRecord(key string, b []byte) (*record, error) {
+	r := &record{key: key}
 	_, err := readVarints(b, &r.first, &r.last, &r.count, &r.added, &r.since, &r.earliest)
 	return r, err
 }
@@ -115,16 +128,15 @@ func readVarints(b []byte, to ...*int64) ([]byte, error) {
 // maxMessageHeader is the most that a message takes beside its payload.
 const maxMessageHeader = 4 * binary.MaxVarintLen64
 
-func encodeMessage(m *message.Message) []byte {
-	b := make([]byte, 0, maxMessageHeader+len(m.Payload))
+// appendHeader appends what stands before m's payload.
+func appendHeader(b []byte, m *message.Message) []byte {
 	b = binary.AppendVarint(b, m.Expires.UnixMilli())
 	b = binary.AppendVarint(b, m.Prev)
 	b = binary.AppendVarint(b, int64(m.GID))
-	b = binary.AppendVarint(b, int64(m.Form))
-	return append(b, m.Payload...)
+	return binary.AppendVarint(b, int64(m.Form))
 }
 
-// decodeMessage reads what encodeMessage wrote; the payload is copied.
+// decodeMessage reads a header and a payload; the payload is copied.
 func decodeMessage(mid int64, b []byte) (message.Message, error) {
 	var expires, prev, gid, form int64
 	payload, err := readVarints(b, &expires, &prev, &gid, &form)

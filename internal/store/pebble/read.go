@@ -101,7 +101,7 @@ func (in *instance) record(key string) (*record, error) {
 	if value == nil {
 		return nil, nil
 	}
-	r, err := decodeRecord(value)
+	r, err := decodeRecord(key, value)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -138,7 +138,7 @@ func (s *Store) Keys(ctx context.Context, cursor string, limit int) (keys []stri
 func (in *instance) after(prefix byte, cursor string) (*pebbledb.Iterator, error) {
 	lower := []byte{prefix}
 	if cursor != "" {
-		lower = after(keyed(prefix, cursor, 0))
+		lower = after(appendKeyed(nil, prefix, cursor))
 	}
 	return in.db.NewIter(&pebbledb.IterOptions{LowerBound: lower, UpperBound: after([]byte{prefix})})
 }

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	lookahead  = 32   // slots read at once
+	lookahead  = 128  // slots read at once
 	maxRemoved = 1024 // messages removed in one op
 )
 
@@ -23,7 +23,7 @@ func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, err
 		if err != nil {
 			return err
 		}
-		n, err = c.remove(key, r, mids)
+		n, err = c.remove(r, mids)
 		return err
 	}})
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *commit) trim(key string, keep int, minMid int64) (living int, more bool
 	}
 	now := c.now.UnixMilli()
 	if r.earliest <= now && keep > 0 {
-		if err := c.purge(key, r); err != nil {
+		if err := c.purge(r); err != nil {
 			return 0, false, err
 		}
 		if r.earliest <= now {
@@ -70,7 +70,7 @@ func (c *commit) trim(key string, keep int, minMid int64) (living int, more bool
 		if r.count == 0 || (keep < 0 || r.count <= int64(keep)) && r.first >= minMid {
 			return living, false, nil
 		}
-		gone, err := c.drop(key, r)
+		gone, err := c.drop(r)
 		if err != nil {
 			return 0, false, err
 		}
@@ -81,37 +81,37 @@ func (c *commit) trim(key string, keep int, minMid int64) (living int, more bool
 	return living, true, nil
 }
 
-// oldest returns the oldest message of key. There is one.
-func (c *commit) oldest(key string, r *record) (slot, error) {
+// oldest returns the oldest message of r's key. There is one.
+func (c *commit) oldest(r *record) (slot, error) {
 	if len(r.oldest) == 0 {
-		if err := c.look(key, r); err != nil {
+		if err := c.look(r); err != nil {
 			return slot{}, err
 		}
 	}
 	return r.oldest[0], nil
 }
 
-// drop removes the oldest message of key. There is one.
-func (c *commit) drop(key string, r *record) (slot, error) {
-	s, err := c.oldest(key, r)
+// drop removes the oldest message of r's key. There is one.
+func (c *commit) drop(r *record) (slot, error) {
+	s, err := c.oldest(r)
 	if err != nil {
 		return s, err
 	}
 	r.oldest = r.oldest[1:]
 	r.count--
 	r.first = s.mid + 1
-	c.change(key, r)
-	if err := c.batch.Delete(messageKey(key, s.mid), nil); err != nil {
+	c.change(r)
+	if err := c.batch.Delete(messageKey(r.key, s.mid), nil); err != nil {
 		return s, err
 	}
-	return s, c.settle(key, r)
+	return s, c.settle(r)
 }
 
-// remove removes the messages mids of key, and returns how many of them were not expired.
-func (c *commit) remove(key string, r *record, mids []int64) (living int, err error) {
+// remove removes the messages mids of r's key, and returns how many of them were not expired.
+func (c *commit) remove(r *record, mids []int64) (living int, err error) {
 	for _, mid := range mids {
-		name := messageKey(key, mid)
-		expires, found, err := expiry(c.batch, name)
+		name := messageKey(r.key, mid)
+		expires, found, err := c.expiry(name)
 		if err != nil {
 			return 0, err
 		}
@@ -126,43 +126,51 @@ func (c *commit) remove(key string, r *record, mids []int64) (living int, err er
 		}
 		r.count--
 		r.oldest = nil
-		c.change(key, r)
+		c.change(r)
 	}
-	return living, c.settle(key, r)
+	return living, c.settle(r)
 }
 
-// purge removes expired messages of key, as many as one op may.
-func (c *commit) purge(key string, r *record) error {
-	found, err := findExpired(c.batch, key, r.first, c.now.UnixMilli())
+// purge removes expired messages of r's key, as many as one op may.
+func (c *commit) purge(r *record) error {
+	from, err := c.read()
 	if err != nil {
 		return err
 	}
-	if _, err := c.remove(key, r, found.mids); err != nil {
+	found, err := findExpired(from, r.key, r.first, c.now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if _, err := c.remove(r, found.mids); err != nil {
 		return err
 	}
 	if found.all {
 		r.earliest = found.earliest
-		c.change(key, r)
+		c.change(r)
 	}
 	return nil
 }
 
 // settle sets r.first after messages were removed.
-func (c *commit) settle(key string, r *record) error {
+func (c *commit) settle(r *record) error {
 	if r.count == 0 {
 		r.first, r.earliest, r.oldest = 0, never, nil
 		return nil
 	}
 	if len(r.oldest) == 0 {
-		return c.look(key, r)
+		return c.look(r)
 	}
 	r.first = r.oldest[0].mid
 	return nil
 }
 
-// look reads the oldest messages of key, from r.first on. There is one.
-func (c *commit) look(key string, r *record) error {
-	iter, err := messages(c.batch, key, r.first, never)
+// look reads the oldest messages of r's key, from r.first on. There is one.
+func (c *commit) look(r *record) error {
+	from, err := c.read()
+	if err != nil {
+		return err
+	}
+	iter, err := messages(from, r.key, r.first, never)
 	if err != nil {
 		return err
 	}
@@ -219,7 +227,7 @@ func findExpired(from pebbledb.Reader, key string, first, now int64) (expired, e
 
 // messages returns an iterator over the messages of key with from <= mid <= to.
 func messages(r pebbledb.Reader, key string, from, to int64) (*pebbledb.Iterator, error) {
-	upper := after(keyed(messagePrefix, key, 0))
+	upper := after(appendKeyed(nil, messagePrefix, key))
 	if to < never {
 		upper = messageKey(key, to+1)
 	}
@@ -227,8 +235,12 @@ func messages(r pebbledb.Reader, key string, from, to int64) (*pebbledb.Iterator
 }
 
 // expiry returns when the message or token under name expires, in ms, and whether there is one.
-func expiry(r pebbledb.Reader, name []byte) (expires int64, found bool, err error) {
-	value, closer, err := r.Get(name)
+func (c *commit) expiry(name []byte) (expires int64, found bool, err error) {
+	from, err := c.read()
+	if err != nil {
+		return 0, false, err
+	}
+	value, closer, err := from.Get(name)
 	if errors.Is(err, pebbledb.ErrNotFound) {
 		return 0, false, nil
 	}

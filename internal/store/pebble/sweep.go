@@ -156,7 +156,7 @@ func (in *instance) dueKeys(cursor string, now time.Time) (page, error) {
 
 // due returns what is to be removed of key now, nil if nothing is.
 func (in *instance) due(key string, value []byte, now time.Time) (*due, error) {
-	r, err := decodeRecord(value)
+	r, err := decodeRecord(key, value)
 	if err != nil {
 		return nil, err
 	}
@@ -182,15 +182,15 @@ func (c *commit) sweep(all []due) error {
 		if err != nil {
 			return err
 		}
-		if _, err := c.remove(d.key, r, d.mids); err != nil {
+		if _, err := c.remove(r, d.mids); err != nil {
 			return err
 		}
 		if d.all && r.count > 0 && r.last == d.last {
 			r.earliest = d.earliest
-			c.change(d.key, r)
+			c.change(r)
 		}
 		if r.forgettable(c.now) {
-			if err := c.forget(d.key); err != nil {
+			if err := c.forget(r); err != nil {
 				return err
 			}
 		}
@@ -230,7 +230,7 @@ func (in *instance) oldTokens(cursor string, now time.Time) (page, error) {
 // sweepTokens deletes the tokens that expired before horizon and were not renewed meanwhile.
 func (c *commit) sweepTokens(names [][]byte, horizon int64) error {
 	for _, name := range names {
-		expires, found, err := expiry(c.batch, name)
+		expires, found, err := c.expiry(name)
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte
 			names[i] = tokenKey(key, hash)
 		}
 		if len(hashes) == 0 {
-			if names, err = tokenNames(c.batch, key); err != nil {
+			if names, err = c.tokenNames(key); err != nil {
 				return err
 			}
 		}
@@ -84,7 +84,7 @@ func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte
 func (c *commit) deleteAll(names [][]byte) (int, error) {
 	n := 0
 	for _, name := range names {
-		value, err := get(c.batch, name)
+		value, err := c.get(name)
 		if err != nil {
 			return 0, err
 		}
@@ -100,13 +100,17 @@ func (c *commit) deleteAll(names [][]byte) (int, error) {
 }
 
 func tokens(r pebbledb.Reader, key string) (*pebbledb.Iterator, error) {
-	prefix := keyed(tokenPrefix, key, 0)
+	prefix := appendKeyed(nil, tokenPrefix, key)
 	return r.NewIter(&pebbledb.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 }
 
 // tokenNames returns under what the tokens of key are stored.
-func tokenNames(r pebbledb.Reader, key string) ([][]byte, error) {
-	iter, err := tokens(r, key)
+func (c *commit) tokenNames(key string) ([][]byte, error) {
+	from, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	iter, err := tokens(from, key)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +151,7 @@ func (s *Store) MidLimit(ctx context.Context) (int64, error) {
 // SetMidLimit implements channel.Limits. It goes through however little room is left.
 func (s *Store) SetMidLimit(ctx context.Context, node string, limit int64) error {
 	return s.do(ctx, &op{entries: 1, apply: func(c *commit) error {
-		value, err := get(c.batch, limitKey(node))
+		value, err := c.get(limitKey(node))
 		if err != nil {
 			return err
 		}
