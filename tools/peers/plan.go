@@ -4,8 +4,8 @@ import "strings"
 
 // section is a table of the page and its plot: a row for each subject of each workload.
 type section struct {
-	id        string
-	title     string
+	id        string   // of its mark on the page, and of the file of its plot
+	title     string   // of the plot
 	metrics   []metric // of the other columns; the first is plotted
 	floor     bool     // one column more: the first metric by that of the floor in the same round
 	workloads []workload
@@ -57,8 +57,7 @@ func servers() []string {
 func everybody() []string { return append([]string{floor}, servers()...) }
 
 // Figures of several sections.
-func cpuPerDelivery() metric { return metric{"cpu_us_per_delivery", 1, "µs CPU a delivery", 2} }
-
+func cpuPerDelivery() metric             { return metric{"cpu_us_per_delivery", 1, "µs CPU a delivery", 2} }
 func perSecond(what, name string) metric { return metric{name, 1, what + "/s", 0} }
 func p50() metric                        { return metric{"latency.p50_us", 1000, "p50 ms", 1} }
 func p99() metric                        { return metric{"latency.p99_us", 1000, "p99 ms", 1} }
@@ -84,63 +83,66 @@ func unicastMetrics() []metric {
 // sections are all that is measured, in the order of the page. There are so many messages that a
 // run lasts some seconds.
 func sections() []section {
+	return append(broadcasts(), unicast(), idle(), connect(), resume())
+}
+
+func broadcasts() []section {
+	broadcast := func(id, title string, workloads ...workload) section {
+		return section{id: id, title: title, metrics: broadcastMetrics(), floor: true, workloads: workloads}
+	}
+	const few, many = "2,000 connections", "10,000 connections"
 	return []section{
-		{
-			id: "broadcast-1", title: "Broadcast, one message at a time",
-			metrics: broadcastMetrics(), floor: true,
-			workloads: []workload{
-				{"broadcast-1-2000", "2,000 connections", "broadcast -n 2000 -m 200", everybody()},
-				{"broadcast-1-10000", "10,000 connections", "broadcast -n 10000 -m 40", everybody()},
-			},
+		broadcast("broadcast-1", "Broadcast, one message at a time",
+			workload{"broadcast-1-2000", few, "broadcast -n 2000 -m 200", everybody()},
+			workload{"broadcast-1-10000", many, "broadcast -n 10000 -m 40", everybody()}),
+		broadcast("broadcast-8", "Broadcast, 8 messages under way",
+			workload{"broadcast-8-2000", few, "broadcast -n 2000 -m 400 --window 8 --pipelined", everybody()},
+			workload{"broadcast-8-10000", many, "broadcast -n 10000 -m 60 --window 8 --pipelined", everybody()}),
+		broadcast("broadcast-16", "Broadcast, calls of 16 messages, as fast as they can be made",
+			workload{"broadcast-16-2000", few, "broadcast -n 2000 -m 800 --window 128 --batch 16 --pipelined", everybody()}),
+	}
+}
+
+func unicast() section {
+	return section{
+		id: "unicast", title: "Unicast over 2,000 keys, push and delivery together", metrics: unicastMetrics(),
+		workloads: []workload{
+			{"unicast-http", "4 publishers, HTTP", "unicast -n 2000 -m 40000", []string{gopushTCP, gopushWS, nchan}},
+			{"unicast-pipelined", "1 publisher, pipelined", "unicast -n 2000 -m 100000 -p 1 --pipelined", servers()},
+			{"unicast-stored", "64 publishers, HTTP, stored", "unicast -n 2000 -m 40000 -p 64 --expire 3600", []string{gopushTCP}},
 		},
-		{
-			id: "broadcast-8", title: "Broadcast, 8 messages under way",
-			metrics: broadcastMetrics(), floor: true,
-			workloads: []workload{
-				{"broadcast-8-2000", "2,000 connections", "broadcast -n 2000 -m 400 --window 8 --pipelined", everybody()},
-				{"broadcast-8-10000", "10,000 connections", "broadcast -n 10000 -m 60 --window 8 --pipelined", everybody()},
-			},
+	}
+}
+
+func idle() section {
+	return section{
+		id: "idle", title: "Memory of an idle connection",
+		metrics:   []metric{{"bytes_per_connection", 1, "bytes a connection", 0}},
+		workloads: []workload{{"idle", "2,000 to 18,000 connections", "idle --steps 2000,18000", servers()}},
+	}
+}
+
+func connect() section {
+	return section{
+		id: "connect", title: "Connect and subscribe", floor: true,
+		metrics: []metric{
+			{"cpu_us_per_connection", 1, "µs CPU a connection", 1},
+			perSecond("connections", "connections_per_second"),
+			p50(), p99(),
 		},
-		{
-			id: "broadcast-16", title: "Broadcast, the publisher writes 16 messages at a time, as fast as it can",
-			metrics: broadcastMetrics(), floor: true,
-			workloads: []workload{
-				{"broadcast-16-2000", "2,000 connections", "broadcast -n 2000 -m 800 --window 128 --batch 16 --pipelined", everybody()},
-			},
+		workloads: []workload{{"connect", "10,000 connections", "connect -n 10000", everybody()}},
+	}
+}
+
+func resume() section {
+	return section{
+		id: "resume", title: "Devices come back at once, each with a backlog",
+		metrics: []metric{
+			{"seconds", 1, "seconds until all have all", 2},
+			{"cpu_us_per_device", 1, "µs CPU a device", 0},
+			{"cpu_us_per_message", 1, "µs CPU a message", 1},
+			perSecond("messages", "messages_per_second"),
 		},
-		{
-			id: "unicast", title: "Unicast over 2,000 keys, push and delivery together",
-			metrics: unicastMetrics(),
-			workloads: []workload{
-				{"unicast-http", "4 publishers, HTTP", "unicast -n 2000 -m 40000", []string{gopushTCP, gopushWS, nchan}},
-				{"unicast-pipelined", "1 publisher, pipelined", "unicast -n 2000 -m 100000 -p 1 --pipelined", servers()},
-				{"unicast-stored", "64 publishers, HTTP, stored", "unicast -n 2000 -m 40000 -p 64 --expire 3600", []string{gopushTCP}},
-			},
-		},
-		{
-			id: "idle", title: "Memory of an idle connection",
-			metrics: []metric{
-				{"bytes_per_connection", 1, "bytes a connection", 0},
-			},
-			workloads: []workload{{"idle", "2,000 to 18,000 connections", "idle --steps 2000,18000", servers()}},
-		},
-		{
-			id: "connect", title: "Connect and subscribe",
-			metrics: []metric{
-				{"cpu_us_per_connection", 1, "µs CPU a connection", 1},
-				perSecond("connections", "connections_per_second"), p50(), p99(),
-			},
-			workloads: []workload{{"connect", "10,000 connections", "connect -n 10000", servers()}},
-		},
-		{
-			id: "resume", title: "Devices come back at once, each with a backlog",
-			metrics: []metric{
-				{"seconds", 1, "seconds until all have all", 2},
-				{"cpu_us_per_device", 1, "µs CPU a device", 0},
-				{"cpu_us_per_message", 1, "µs CPU a message", 1},
-				perSecond("messages", "messages_per_second"),
-			},
-			workloads: []workload{{"resume", "15,000 devices × 10 messages", "resume -n 15000 --backlog 10", []string{gopushTCP, gopushWS}}},
-		},
+		workloads: []workload{{"resume", "15,000 devices × 10 messages", "resume -n 15000 --backlog 10", []string{gopushTCP, gopushWS}}},
 	}
 }

@@ -102,7 +102,7 @@ func (b bar) add(p *plot.Plot, i, digits int) error {
 		return err
 	}
 	label.TextStyle[0].Font.Variant = "Sans"
-	label.TextStyle[0].YAlign, label.Offset.X = draw.YCenter, vg.Points(5)
+	label.TextStyle[0].YAlign, label.Offset = draw.YCenter, vg.Point{X: 5, Y: 1}
 	p.Add(chart, whisker, label)
 	return nil
 }
