@@ -1,13 +1,14 @@
-// Package bench measures a running node from outside, over real sockets: what an idle
-// connection costs in memory, what a delivery costs in CPU, how many pushes it takes a second.
+// Package bench measures a running server from outside, over real sockets: what messages,
+// connections and devices that come back cost it in CPU and memory, and how long they take.
 //
-//	publisher ── HTTP ──> node (a process of its own) ── sockets ──> swarm: one thread, epoll, only counts
-//	    └ payload: sequence number, send time                           └ Tally, latencies
+//	pusher ── publisher ──> subject (a process of its own) ── sockets ──> swarm: one thread, epoll, only counts
+//	   ^ payload: sequence number, time it was due                           │ Tally, latencies
+//	   └─ gate (window) or pace (rate) <── crowd: all workers <── report ── worker
 //
 // It promises that every message of every run is accounted for at the connections that had to
-// get it: lost, doubled or out of order is part of each result, and an error. What the node
-// spent is read from /proc and from its own /stat, never guessed from the load. It knows a node
-// only by its addresses and its process id, and needs Linux for the sockets' side.
+// get it: lost, doubled or out of order is part of each result, and an error. What the server
+// spent is read from the kernel and from its own /stat, never guessed from the load. It knows a
+// server only by its addresses and its process id, and needs Linux for the sockets' side.
 package bench
 
 import (
@@ -50,21 +51,24 @@ func (c *Config) progress(what string) {
 	}
 }
 
-// each lets f measure every subject in turn, run after run. line says which, for progress.
-func (c *Config) each(ctx context.Context, f func(ctx context.Context, s subject, line string) error) error {
+// inTurn measures every subject once, and all of them again, as often as c says. which is the
+// subject and the number of the run, for progress.
+func inTurn[R any](ctx context.Context, c *Config, measure func(ctx context.Context, s subject, which string) (R, error)) (all []R, err error) {
 	runs := max(1, c.Runs)
 	for i := range runs {
 		for _, name := range c.Subjects {
 			s, err := c.subject(name)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if err := f(ctx, s, fmt.Sprintf("%s, run %d of %d", name, i+1, runs)); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			run, err := measure(ctx, s, fmt.Sprintf("%s, run %d of %d", name, i+1, runs))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
+			all = append(all, run)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // Protocol is how subscribers of a measurement speak.

@@ -260,6 +260,14 @@ func TestInterruptedMeasurementEnds(t *testing.T) {
 	}
 }
 
+func TestMeasurementEndsWithItsWorkers(t *testing.T) {
+	t.Parallel()
+	_, err := broadcast(t.Context(), newFake(t), func(c *bench.LoadConfig) { c.Binary, c.Processes = "true", 2 })
+	if err == nil || !strings.Contains(err.Error(), "a worker") {
+		t.Errorf("Broadcast over workers that end at once answered %v, want that a worker ended", err)
+	}
+}
+
 func TestTableOfLoad(t *testing.T) {
 	t.Parallel()
 	report, err := broadcast(t.Context(), newFake(t), func(c *bench.LoadConfig) { c.Runs = 2 })

@@ -27,6 +27,7 @@ type ConnectRun struct {
 	ConnectionsPerSecond float64 `json:"connections_per_second"`
 	Latency              Latency `json:"latency"` // from before the connect until subscribed; with Rate since it was due
 	Cost                 Cost    `json:"cost"`
+	Tally                Tally   `json:"tally"`
 }
 
 // WriteTable writes the report for people.

@@ -9,48 +9,47 @@ import (
 // Connect measures what a new connection that subscribes costs a server. At the end each gets a
 // message, so that it is known that all were there. The report comes also with ErrFailed.
 func Connect(ctx context.Context, cfg ConnectConfig) (*ConnectReport, error) {
-	report := &ConnectReport{Connections: cfg.Connections, Rate: cfg.Rate}
-	err := cfg.each(ctx, func(ctx context.Context, subject subject, line string) error {
-		run, tally, err := cfg.run(ctx, subject, line)
-		report.Runs = append(report.Runs, run)
-		report.Tally.add(tally)
-		return err
-	})
+	runs, err := inTurn(ctx, &cfg.Config, cfg.run)
 	if err != nil {
 		return nil, err
+	}
+	report := &ConnectReport{Connections: cfg.Connections, Rate: cfg.Rate, Runs: runs}
+	for _, run := range runs {
+		report.Tally.add(run.Tally)
 	}
 	return report, report.Tally.Err()
 }
 
-func (cfg *ConnectConfig) run(ctx context.Context, subject subject, line string) (run ConnectRun, tally Tally, err error) {
-	t, err := cfg.trial(ctx, subject, quiet(subject, cfg.Connections))
+func (cfg *ConnectConfig) run(ctx context.Context, s subject, which string) (run ConnectRun, err error) {
+	t, err := cfg.trial(ctx, s, quiet(s, cfg.Connections))
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	defer t.close()
 	t.crowd.progress = func(r report) {
-		cfg.progress(fmt.Sprintf("%s: %d of %d connections", line, r.Subscribed, cfg.Connections))
+		cfg.progress(fmt.Sprintf("%s: %d of %d connections", which, r.Subscribed, cfg.Connections))
 	}
 	m, err := newMeter(&t.server.Target)
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	if err := t.crowd.grow(ctx, cfg.Connections, cfg.Rate); err != nil {
-		return run, tally, err
+		return run, err
 	}
 	cost, err := m.read()
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	all, err := t.greetAll(ctx)
 	n := float64(cfg.Connections)
 	return ConnectRun{
-		Subject:              subject.name(),
+		Subject:              s.name(),
 		CPUPerConnection:     cost.CPU / n,
 		ConnectionsPerSecond: n / cost.Seconds,
 		Latency:              latencyOf(all.subscribed),
 		Cost:                 cost,
-	}, all.tally, err
+		Tally:                all.tally,
+	}, err
 }
 
 // quiet is the layout of connections to which next to nothing is pushed, with a key each, or with

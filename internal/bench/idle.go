@@ -25,6 +25,7 @@ type IdleRun struct {
 	Subject       string  `json:"subject"`
 	RSS           []int64 `json:"rss_bytes"`            // of the node, settled, after each step
 	PerConnection float64 `json:"bytes_per_connection"` // slope from the first step to the last
+	Tally         Tally   `json:"tally"`
 }
 
 // WriteTable writes the report for people.

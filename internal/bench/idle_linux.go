@@ -20,40 +20,39 @@ const (
 // first and the last of the steps. At the end each connection gets one message, so that it is
 // known that all were there. The report comes also with ErrFailed.
 func Idle(ctx context.Context, cfg IdleConfig) (*IdleReport, error) {
-	report := &IdleReport{Steps: cfg.Steps}
-	err := cfg.each(ctx, func(ctx context.Context, subject subject, line string) error {
-		run, tally, err := cfg.run(ctx, subject, line)
-		report.Runs = append(report.Runs, run)
-		report.Tally.add(tally)
-		return err
-	})
+	runs, err := inTurn(ctx, &cfg.Config, cfg.run)
 	if err != nil {
 		return nil, err
+	}
+	report := &IdleReport{Steps: cfg.Steps, Runs: runs}
+	for _, run := range runs {
+		report.Tally.add(run.Tally)
 	}
 	return report, report.Tally.Err()
 }
 
-func (cfg *IdleConfig) run(ctx context.Context, subject subject, line string) (run IdleRun, tally Tally, err error) {
-	t, err := cfg.trial(ctx, subject, quiet(subject, cfg.Steps[len(cfg.Steps)-1]))
+func (cfg *IdleConfig) run(ctx context.Context, s subject, which string) (run IdleRun, err error) {
+	t, err := cfg.trial(ctx, s, quiet(s, cfg.Steps[len(cfg.Steps)-1]))
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	defer t.close()
-	run.Subject = subject.name()
+	run.Subject = s.name()
 	for _, n := range cfg.Steps {
-		cfg.progress(fmt.Sprintf("%s: %d connections", line, n))
+		cfg.progress(fmt.Sprintf("%s: %d connections", which, n))
 		if err := t.crowd.grow(ctx, n, 0); err != nil {
-			return run, tally, err
+			return run, err
 		}
 		rss, err := cfg.settled(ctx, &t.server.Target)
 		if err != nil {
-			return run, tally, err
+			return run, err
 		}
 		run.RSS = append(run.RSS, rss)
 	}
 	run.PerConnection = slope(cfg.Steps, run.RSS)
 	all, err := t.greetAll(ctx)
-	return run, all.tally, err
+	run.Tally = all.tally
+	return run, err
 }
 
 // slope is what one more connection costs, from the first step to the last.

@@ -42,8 +42,8 @@ type LoadReport struct {
 	AwaySeconds float64   `json:"away_s,omitempty"`
 	Runs        []LoadRun `json:"runs"`
 	Ratios      []float64 `json:"ratios,omitempty"` // CPU of each run by that of the floor before it
-	Tally       Tally     `json:"tally"`
-	ReadBack    Tally     `json:"read_back"` // of what was stored, by subscribers that had seen nothing
+	Tally       Tally     `json:"tally"`            // of all runs
+	ReadBack    Tally     `json:"read_back"`        // of all runs
 }
 
 // LoadRun is one run of Load.
@@ -51,15 +51,17 @@ type LoadRun struct {
 	Subject           string  `json:"subject"`
 	CPUPerDelivery    float64 `json:"cpu_us_per_delivery"` // of the server, the push included
 	MessagesPerSecond float64 `json:"messages_per_second"`
-	Deliveries        int     `json:"deliveries"`
+	Deliveries        int     `json:"deliveries"` // messages times connections
 	DeliveriesPerSec  float64 `json:"deliveries_per_second"`
 	MessagesPerRead   float64 `json:"messages_per_read"` // above 1 the server joins, or the receiver lags
 	BytesPerMessage   float64 `json:"bytes_per_message"` // read at a subscriber
 	Returned          int     `json:"returned"`          // connections that came back
 	Cost              Cost    `json:"cost"`
-	Latency           Latency `json:"latency"`  // until read at a subscriber that was there; with Rate since the message was due
-	Resumed           Latency `json:"resumed"`  // of messages that were missed, since their subscriber was due to come back
-	Answered          Latency `json:"answered"` // from a publisher's write until all of it was answered
+	Latency           Latency `json:"latency"`   // until read at a subscriber that was there; with Rate since the message was due
+	Resumed           Latency `json:"resumed"`   // of messages that were missed, since their subscriber was due to come back
+	Tally             Tally   `json:"tally"`     // of the whole run, with what was pushed before and after it was measured
+	ReadBack          Tally   `json:"read_back"` // of what was stored, by subscribers that had seen nothing
+	Answered          Latency `json:"answered"`  // from a publisher's write until all of it was answered
 }
 
 func (cfg *LoadConfig) keys() int {
@@ -69,12 +71,18 @@ func (cfg *LoadConfig) keys() int {
 	return cfg.Connections
 }
 
-func (cfg *LoadConfig) report() *LoadReport {
-	return &LoadReport{
+func (cfg *LoadConfig) report(runs []LoadRun) *LoadReport {
+	r := &LoadReport{
 		Connections: cfg.Connections, Keys: cfg.keys(), Publishers: cfg.Publishers, Pipelined: cfg.Pipelined,
 		Batch: cfg.Batch, Messages: cfg.Messages, Size: cfg.Size, Expire: cfg.Expire, Window: cfg.Window,
 		Rate: cfg.Rate, Churn: cfg.Churn, AwaySeconds: cfg.Away.Seconds(),
+		Runs: runs, Ratios: ratios(runs),
 	}
+	for _, run := range runs {
+		r.Tally.add(run.Tally)
+		r.ReadBack.add(run.ReadBack)
+	}
+	return r
 }
 
 // ratios returns the CPU of each run by that of the run of the floor before it.

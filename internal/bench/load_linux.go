@@ -11,48 +11,42 @@ import (
 // leave and resume. Each subject is measured in turn. What was stored is read back at the end of
 // a run. The report comes also with ErrFailed.
 func Load(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
-	report := cfg.report()
-	err := cfg.each(ctx, func(ctx context.Context, subject subject, line string) error {
-		run, tally, readBack, err := cfg.run(ctx, subject, line)
-		report.Runs = append(report.Runs, run)
-		report.Tally.add(tally)
-		report.ReadBack.add(readBack)
-		return err
-	})
+	runs, err := inTurn(ctx, &cfg.Config, cfg.run)
 	if err != nil {
 		return nil, err
 	}
-	report.Ratios = ratios(report.Runs)
+	report := cfg.report(runs)
 	return report, errors.Join(report.Tally.Err(), report.ReadBack.Err())
 }
 
-func (cfg *LoadConfig) run(ctx context.Context, subject subject, line string) (run LoadRun, tally, readBack Tally, err error) {
-	t, err := cfg.trial(ctx, subject, layout{
-		connections: cfg.Connections, shared: cfg.Shared, keys: cfg.keys(), publishers: cfg.Publishers, pipelined: cfg.Pipelined, random: cfg.Random,
-		batch: cfg.Batch, size: cfg.Size, expire: cfg.Expire, stored: cfg.stored(),
-	})
+func (cfg *LoadConfig) run(ctx context.Context, s subject, which string) (run LoadRun, err error) {
+	t, err := cfg.trial(ctx, s, cfg.layout())
 	if err != nil {
-		return run, tally, readBack, err
+		return run, err
 	}
 	defer t.close()
-	l := load{cfg: cfg, trial: t}
-	t.crowd.progress = func(r report) { cfg.progress(cfg.line(line, r)) }
+	t.crowd.progress = func(r report) { cfg.progress(cfg.line(which, r)) }
 	if err := t.crowd.grow(ctx, cfg.Connections, 0); err != nil {
-		return run, tally, readBack, err
+		return run, err
 	}
-	if run, tally, err = l.measure(ctx); err != nil || cfg.Expire == 0 {
-		return run, tally, readBack, err
+	l := load{cfg: cfg, trial: t}
+	if run, err = l.measure(ctx); err != nil || cfg.Expire == 0 {
+		return run, err
 	}
-	readBack, err = l.readBack(ctx)
-	return run, tally, readBack, err
+	run.ReadBack, err = l.readBack(ctx)
+	return run, err
 }
 
-// stored is how many messages of a key must be kept so that none is trimmed.
-func (cfg *LoadConfig) stored() int {
-	if cfg.Expire == 0 {
-		return 0
+func (cfg *LoadConfig) layout() layout {
+	l := layout{
+		connections: cfg.Connections, shared: cfg.Shared, keys: cfg.keys(),
+		publishers: cfg.Publishers, pipelined: cfg.Pipelined, random: cfg.Random,
+		batch: cfg.Batch, size: cfg.Size, expire: cfg.Expire,
 	}
-	return cfg.all()
+	if cfg.Expire > 0 {
+		l.stored = cfg.all() // if they were all of one key, none is trimmed
+	}
+	return l
 }
 
 // all is how many messages are pushed in a run: those that are measured, others before them, and
@@ -81,34 +75,36 @@ type load struct {
 	*trial
 }
 
-func (l *load) measure(ctx context.Context) (run LoadRun, tally Tally, err error) {
+// measure warms up, measures, and counts what came. That it stalled is part of the result: what
+// is lost is counted.
+func (l *load) measure(ctx context.Context) (run LoadRun, err error) {
 	if err := l.publish(ctx, schedule{messages: l.cfg.warmUp(), window: l.cfg.Window}); err != nil {
-		return run, tally, fmt.Errorf("the first messages: %w", err)
+		return run, fmt.Errorf("the first messages: %w", err)
 	}
 	if err := l.tare(ctx); err != nil {
-		return run, tally, err
+		return run, err
 	}
 	before, _ := l.crowd.standing()
 	m, err := newMeter(&l.server.Target)
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	stalled := l.publish(ctx, schedule{messages: l.cfg.Messages, window: l.cfg.Window, rate: l.cfg.Rate})
 	if stalled != nil && !errors.Is(stalled, errStalled) {
-		return run, tally, stalled
+		return run, stalled
 	}
 	cost, err := m.read()
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	all, err := l.crowd.end(ctx, nil)
+	if err != nil {
+		return run, err
+	}
 	after, _ := l.crowd.standing()
 	run = l.result(cost, all, after.Arrived-before.Arrived)
-	if err != nil {
-		return run, tally, err
-	}
-	tally, err = l.finish(ctx, stalled)
-	return run, tally, err
+	run.Tally, err = l.finish(ctx, stalled)
+	return run, err
 }
 
 // tare begins the measurement.

@@ -15,7 +15,7 @@ import (
 type goroutine struct {
 	*worker
 	cancel  context.CancelFunc
-	working *sync.WaitGroup
+	working sync.WaitGroup
 }
 
 func newGoroutine(ctx context.Context, p plan, tell func(report)) (member, error) {
@@ -24,9 +24,9 @@ func newGoroutine(ctx context.Context, p plan, tell func(report)) (member, error
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	var working sync.WaitGroup
-	working.Go(func() { w.run(ctx) })
-	return &goroutine{worker: w, cancel: cancel, working: &working}, nil
+	g := &goroutine{worker: w, cancel: cancel}
+	g.working.Go(func() { w.run(ctx) })
+	return g, nil
 }
 
 func (g *goroutine) order(o order) error {

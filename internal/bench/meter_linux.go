@@ -2,7 +2,9 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,7 +42,7 @@ func (t *Target) switches() (sum int64, err error) {
 	for _, task := range tasks {
 		for _, field := range []string{"voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"} {
 			n, err := procField(task, field)
-			if err != nil {
+			if err != nil && !errors.Is(err, fs.ErrNotExist) { // threads end
 				return 0, err
 			}
 			sum += n

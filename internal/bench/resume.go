@@ -33,6 +33,7 @@ type ResumeRun struct {
 	Subscribed        Latency `json:"subscribed"` // until a device is subscribed
 	Resumed           Latency `json:"resumed"`    // until a message that waited has come
 	Cost              Cost    `json:"cost"`
+	Tally             Tally   `json:"tally"`
 }
 
 // WriteTable writes the report for people.

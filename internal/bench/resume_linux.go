@@ -9,39 +9,38 @@ import (
 // Resume measures how devices get what they missed that come back all at once: each has seen one
 // message, left, and has a backlog of stored ones. The report comes also with ErrFailed.
 func Resume(ctx context.Context, cfg ResumeConfig) (*ResumeReport, error) {
-	report := &ResumeReport{Connections: cfg.Connections, Backlog: cfg.Backlog, Size: cfg.Size}
-	err := cfg.each(ctx, func(ctx context.Context, subject subject, line string) error {
-		run, tally, err := cfg.run(ctx, subject, line)
-		report.Runs = append(report.Runs, run)
-		report.Tally.add(tally)
-		return err
-	})
+	runs, err := inTurn(ctx, &cfg.Config, cfg.run)
 	if err != nil {
 		return nil, err
+	}
+	report := &ResumeReport{Connections: cfg.Connections, Backlog: cfg.Backlog, Size: cfg.Size, Runs: runs}
+	for _, run := range runs {
+		report.Tally.add(run.Tally)
 	}
 	return report, report.Tally.Err()
 }
 
-func (cfg *ResumeConfig) run(ctx context.Context, subject subject, line string) (run ResumeRun, tally Tally, err error) {
+func (cfg *ResumeConfig) run(ctx context.Context, s subject, which string) (run ResumeRun, err error) {
 	const hour = 3600
-	l := quiet(subject, cfg.Connections)
+	l := quiet(s, cfg.Connections)
 	l.size, l.expire, l.stored = cfg.Size, hour, cfg.Backlog+2
-	t, err := cfg.trial(ctx, subject, l)
+	t, err := cfg.trial(ctx, s, l)
 	if err != nil {
-		return run, tally, err
+		return run, err
 	}
 	defer t.close()
 	t.crowd.progress = func(r report) {
-		cfg.progress(fmt.Sprintf("%s: %d of %d devices, %d messages", line, r.Subscribed, cfg.Connections, r.Arrived))
+		cfg.progress(fmt.Sprintf("%s: %d of %d devices, %d messages", which, r.Subscribed, cfg.Connections, r.Arrived))
 	}
 	if err := cfg.miss(ctx, t); err != nil {
-		return run, tally, err
+		return run, err
 	}
 	if run, err = cfg.measure(ctx, t); err != nil && !errors.Is(err, errStalled) {
-		return run, tally, err
+		return run, err
 	}
 	all, err := t.greetAll(ctx)
-	return run, all.tally, err
+	run.Tally = all.tally
+	return run, err
 }
 
 // miss lets all devices see one message, leave, and miss the backlog.

@@ -120,6 +120,23 @@ func TestMixedSeesWhatComesTwice(t *testing.T) {
 	}
 }
 
+func TestMixedCountsClosedConnections(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.change = func(_, n int, frame []byte) []byte {
+		if n == 3 {
+			return nil
+		}
+		return frame
+	}
+	cfg := mixed(f)
+	cfg.Churn = 0.001 // the first one leaves, and no other
+	report, err := bench.Load(t.Context(), cfg)
+	if report == nil || report.Tally.Closed != 3 || !errors.Is(err, bench.ErrFailed) {
+		t.Errorf("Load counted %+v (%v), want three connections that were closed", report, err)
+	}
+}
+
 func TestTableOfResume(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

@@ -90,21 +90,32 @@ func newSwarm(p plan) (*swarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	epoll, wake, err := newEpoll()
 	if err != nil {
-		return nil, fmt.Errorf("epoll_create: %w", err)
-	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("eventfd: %w", err)
+		return nil, err
 	}
 	at := addr.AddrPort()
-	s := &swarm{
-		plan: p, clock: clock, epoll: epoll, wake: os.NewFile(uintptr(wake), "eventfd"),
+	return &swarm{
+		plan: p, clock: clock, epoll: epoll, wake: wake,
 		server: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), dialect: subject.dialect(&p.Target),
 		outcome: newOutcome(), buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512),
+	}, nil
+}
+
+// newEpoll makes an epoll set with an eventfd in it.
+func newEpoll() (epoll int, wake *os.File, err error) {
+	if epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return -1, nil, fmt.Errorf("epoll_create: %w", err)
 	}
-	return s, unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeUp})
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeUp})
+	}
+	if err != nil {
+		unix.Close(epoll)
+		return -1, nil, fmt.Errorf("eventfd: %w", err)
+	}
+	return epoll, os.NewFile(uintptr(fd), "eventfd"), nil
 }
 
 // awake ends the pump that is waiting, or the next one, from any goroutine.

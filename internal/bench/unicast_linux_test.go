@@ -16,6 +16,7 @@ import (
 func TestUnicastCountsForEachKey(t *testing.T) {
 	t.Parallel()
 	all := func(_, _ int, frame []byte) []byte { return frame }
+	var held [][]byte // back, of each key, to be sent after the next message
 	tests := []struct {
 		name   string
 		more   func(*bench.LoadConfig)
@@ -51,6 +52,32 @@ func TestUnicastCountsForEachKey(t *testing.T) {
 				return frame
 			},
 			bench.Tally{Received: 19, Doubled: 3},
+		},
+		{
+			"the second and the third message of each key change places",
+			func(c *bench.LoadConfig) { c.Window = 64 },
+			func(_, n int, frame []byte) []byte {
+				switch n {
+				case 1:
+					held = append(held, frame)
+					return []byte{}
+				case 2:
+					frame, held = append(frame, held[0]...), held[1:]
+				}
+				return frame
+			},
+			bench.Tally{Received: 16, OutOfOrder: 3},
+		},
+		{
+			"all connections are closed at their third message",
+			func(c *bench.LoadConfig) { c.Window = 64 },
+			func(_, n int, frame []byte) []byte {
+				if n == 2 {
+					return nil
+				}
+				return frame
+			},
+			bench.Tally{Received: 6, Lost: 7, Closed: 3},
 		},
 	}
 	for _, tt := range tests {
