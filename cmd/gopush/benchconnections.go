@@ -18,6 +18,15 @@ type benchIdleCmd struct {
 	Steps []int `default:"2000,6000,10000,14000,18000" help:"Numbers of connections at which memory is read; the result is the slope between the first and the last."`
 }
 
+// Help is printed behind the description.
+func (*benchIdleCmd) Help() string {
+	return `Each connection subscribes to a key of its own and is silent. Memory is the resident memory of the server when it has not moved for 5 s, 12 s after the last connect at the latest. At the end each connection gets one message, so that it is known that all were there.
+
+    gopush bench idle --protocol tcp,ws
+    gopush bench idle --steps 1000,10000 --runs 1
+`
+}
+
 // Validate is called by kong.
 func (b *benchIdleCmd) Validate() error {
 	if len(b.Steps) < 2 || b.Steps[0] < 1 || !slices.IsSorted(b.Steps) || b.Steps[0] == b.Steps[len(b.Steps)-1] {
@@ -43,6 +52,15 @@ type benchConnectCmd struct {
 	benchFloor
 	Connections int     `short:"n" default:"10000" help:"Connections, each subscribes to a key of its own."`
 	Rate        float64 `placeholder:"N" help:"Connections a second, each at its time. By default as fast as they can, 256 at a time."`
+}
+
+// Help is printed behind the description.
+func (*benchConnectCmd) Help() string {
+	return `CPU and latency are of accepting and subscribing together; with --rate latency counts from when a connection was due. At the end each connection gets one message, so that it is known that all were there.
+
+    gopush bench connect --protocol tcp,ws --floor bin/floor
+    gopush bench connect -n 15000 --rate 5000
+`
 }
 
 // Validate is called by kong.
@@ -74,7 +92,11 @@ type benchResumeCmd struct {
 
 // Help is printed behind the description.
 func (*benchResumeCmd) Help() string {
-	return `All devices see one message and leave; while they are away the backlog is pushed and stored. Then they come back at once, and everything counts until the last of them has all.`
+	return `All devices see one message and leave; while they are away the backlog is pushed and stored. Then they come back at once, and everything counts until the last of them has all.
+
+    gopush bench resume
+    gopush bench resume -n 2000 --backlog 100 --protocol ws
+`
 }
 
 // Validate is called by kong.

@@ -110,7 +110,11 @@ func TestBroadcastCountsWhatEachConnectionGets(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			f.change = tt.change
-			report, err := broadcast(t.Context(), f, func(c *bench.LoadConfig) { c.Patience = short })
+			report, err := broadcast(t.Context(), f, func(c *bench.LoadConfig) {
+				if tt.want.Lost > 0 {
+					c.Patience = short
+				}
+			})
 			if report == nil {
 				t.Fatalf("Broadcast: %v, want a report", err)
 			}

@@ -26,7 +26,7 @@ type crowd struct {
 	size     int          // connections that there have to be
 
 	mu      sync.Mutex
-	latest  []report // of each worker
+	latest  []report // of each worker, with its last Outcome
 	err     error    // of the worker that failed first
 	through func(int)
 	waiting func(total report) bool // nil: nobody waits
@@ -98,6 +98,9 @@ func (c *crowd) close() error {
 func (c *crowd) note(part int, r report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if r.Outcome == nil {
+		r.Outcome = c.latest[part].Outcome // connections that come and go may be reported behind it
+	}
 	c.latest[part] = r
 	if r.Err != "" && c.err == nil {
 		c.err = errors.New(r.Err)
