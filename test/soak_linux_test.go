@@ -29,17 +29,21 @@ func TestSoak(t *testing.T) {
 			t.Logf("after the first:  %+v", before)
 			s.run(*soakTime)
 			s.check(t)
-			if n.closed("slow") == 0 || n.closed("kicked") == 0 {
-				t.Errorf("%v were closed as slow and %v kicked, want some", n.closed("slow"), n.closed("kicked"))
+			slow, kicked := n.closed("slow"), n.closed("kicked")
+			if t.Logf("%v were closed as slow and %v kicked", slow, kicked); min(slow, kicked) == 0 && alone() {
+				t.Error("want some of both")
 			}
 			n.expectFootprint(before)
 		})
 	}
 }
 
-// soakDevices is how many devices there are at a time: few beside other tests, many alone.
+// alone tells whether TestSoak has the machine for itself.
+func alone() bool { return *soakTime > time.Minute }
+
+// soakDevices is how many devices there are at a time.
 func soakDevices() int {
-	if *soakTime > time.Minute {
+	if alone() {
 		return 1000
 	}
 	return 100
@@ -98,11 +102,12 @@ func (n *node) sockets() (count int) {
 }
 
 // expectFootprint waits until n takes hardly more than before: of what is counted nothing but the
-// test's own requests, of memory what the store may keep besides.
+// test's own requests, of memory what the store's caches may take besides. A leak of a few bytes for each visit shows in
+// the heap, once there were many.
 func (n *node) expectFootprint(before footprint) {
 	n.t.Helper()
 	most := footprint{
-		RSS: before.RSS + before.RSS/10 + 6<<20, Heap: before.Heap + before.Heap/10 + 2<<20,
+		RSS: before.RSS + before.RSS/10 + 12<<20, Heap: before.Heap + before.Heap/10 + 2<<20,
 		Goroutines: before.Goroutines + 3, Sockets: before.Sockets + 1, Keys: 0, Connections: before.Connections + 1,
 	}
 	var now footprint

@@ -53,20 +53,22 @@ func (s *soak) push(client *http.Client, key, expire string) error {
 	return nil
 }
 
-// broadcast pushes to everybody, and more than they read to those who stare.
+// broadcast pushes to everybody.
 func (s *soak) broadcast(ctx context.Context) error {
 	client := &http.Client{Transport: new(http.Transport), Timeout: patience}
 	defer client.CloseIdleConnections()
-	large := `"` + strings.Repeat("x", 64<<10) + `"`
 	for ; ctx.Err() == nil; pause(ctx, 20*time.Millisecond) {
 		if err := s.push(client, toAll, "0"); err != nil {
 			return err
 		}
-		if err := s.n.tryPush(toSlack, large, "?expire=0"); err != nil {
-			return err
-		}
 	}
 	return nil
+}
+
+// flood pushes more than the system takes for those who stare.
+func (s *soak) flood(ctx context.Context) error {
+	pause(ctx, 100*time.Millisecond)
+	return s.n.tryPush(toSlack, strings.Repeat("x", 512<<10), "?expire=0")
 }
 
 // kick has the node close the connections of a key now and then.
@@ -100,7 +102,7 @@ func (s *soak) stare(ctx context.Context) error {
 	defer c.Close()
 	c.(*net.TCPConn).SetReadBuffer(4 << 10)
 	io.WriteString(c, command("sub", toSlack, "60", "", "1"))
-	pause(ctx, time.Duration(1000+rand.IntN(4000))*time.Millisecond)
+	pause(ctx, time.Duration(2000+rand.IntN(3000))*time.Millisecond)
 	return nil
 }
 

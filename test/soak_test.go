@@ -73,6 +73,7 @@ func (s *soak) start(ctx context.Context) (ended chan struct{}) {
 		again(func(ctx context.Context) error { return s.publish(ctx, p, publishers) })
 	}
 	again(s.broadcast)
+	again(s.flood)
 	again(s.kick)
 	for range 4 {
 		again(s.stare)
