@@ -484,6 +484,33 @@ func TestResumeTellsGaps(t *testing.T) {
 	}
 }
 
+// counted counts the messages that are looked for.
+type counted struct {
+	*memory.Store
+	ranges int
+}
+
+func (s *counted) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+	s.ranges++
+	return s.Store.Range(ctx, key, from, to, reverse, limit, maxBytes)
+}
+
+// Most devices that come back have missed nothing: they cost one look at the key's record.
+func TestWhoMissedNothingReadsNoMessages(t *testing.T) {
+	t.Parallel()
+	s := &counted{Store: memory.New(memory.Config{})}
+	h, sinks := open(t, s, 1, nil)
+	subscribe(t, h, sinks[0], "k", 1)
+	last := publish(t, h, push("k", "stored", time.Minute))[0].Mid
+	live := publish(t, h, push("k", "live", 0))[0].Mid
+	for _, mid := range []int64{last, live} {
+		p, err := h.Resume(t.Context(), "k", mid, true)
+		if err != nil || len(p.Messages) != 0 || !p.Last || p.Gap || p.Upto > mid || s.ranges != 0 {
+			t.Errorf("Resume after %d = %+v, %v, reading messages %d times; want nothing, and no read", mid, p, err, s.ranges)
+		}
+	}
+}
+
 func TestKickReachesEverySink(t *testing.T) {
 	t.Parallel()
 	h, sinks := open(t, memory.New(memory.Config{}), 2, nil)

@@ -28,9 +28,14 @@ func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Pa
 		return Page{}, err
 	}
 	upto, last := h.released(key, info.Last)
-	found, err := h.cfg.Store.Range(ctx, key, mid+1, upto, false, 0, pageBytes)
-	if err != nil {
-		return Page{}, err
+	if last <= mid {
+		upto = last // nothing was missed; what was stored since is not looked for
+	}
+	var found []message.Message
+	if upto > mid {
+		if found, err = h.cfg.Store.Range(ctx, key, mid+1, upto, false, 0, pageBytes); err != nil {
+			return Page{}, err
+		}
 	}
 	p := Page{Messages: found, Upto: upto, Last: len(found) == 0 || found[len(found)-1].Mid >= last, From: last}
 	if len(found) > 0 {

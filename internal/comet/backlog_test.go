@@ -69,8 +69,10 @@ func expect(t *testing.T, what string, got []string, want ...string) {
 // durable already and not yet released.
 func TestALiveMessageAmongStoredOnesReachesADeviceThatResumes(t *testing.T) {
 	engines(t, func(t *testing.T, engine comet.Engine) {
-		s := &gated{Store: memory.New(memory.Config{}), afterAppend: make(chan struct{}), appended: make(chan struct{}, 1), ranged: make(chan struct{}, 1)}
+		s := &gated{Store: memory.New(memory.Config{}), appended: make(chan struct{}, 1), ranged: make(chan struct{}, 1)}
 		g := startOver(t, engine, s, nil)
+		g.push(t, "k", `"first"`, time.Hour) // without it nothing would be read
+		s.afterAppend = make(chan struct{})
 		pushed := make(chan []message.Receipt, 1)
 		go func() {
 			pushed <- g.hub.Publish(context.Background(), []message.Push{
@@ -88,7 +90,7 @@ func TestALiveMessageAmongStoredOnesReachesADeviceThatResumes(t *testing.T) {
 		<-s.ranged
 		close(s.afterAppend) // of all three, unless the first was taken before the others came
 		<-pushed
-		expect(t, "the device", texts(t, d, 3), "stored", "live", "stored too")
+		expect(t, "the device", texts(t, d, 4), "first", "stored", "live", "stored too")
 	})
 }
 

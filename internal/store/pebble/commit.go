@@ -200,8 +200,8 @@ func (c *commit) record(key string) (*record, error) {
 	if value == nil {
 		return &record{key: key, since: c.in.since(c.now), earliest: never}, nil
 	}
-	r, err := decodeRecord(key, value)
-	if err != nil {
+	r := &record{key: key}
+	if err := r.decode(value); err != nil {
 		return nil, err
 	}
 	c.cache[key] = r

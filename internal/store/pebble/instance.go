@@ -23,12 +23,15 @@ type instance struct {
 	closed bool         // guarded by using
 }
 
+// indexBlock is so large that a table has one block of index instead of two levels: a block less to read.
+const indexBlock = 256 << 10
+
 // openInstance opens the database in cfg.Dir, which lock holds, or makes it.
 func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
 	in := &instance{fence: newFence(cfg.FS)}
 	opts := in.options(cfg)
 	opts.Lock = lock
-	opts.Cache = pebbledb.NewCache(cfg.CacheBytes)
+	opts.Cache = pebbledb.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableBytes)) // what is in use of memtables is taken from it
 	defer opts.Cache.Unref()
 	db, err := pebbledb.Open(cfg.Dir, opts)
 	if err == nil {
@@ -63,6 +66,7 @@ func (in *instance) options(cfg *Config) *pebbledb.Options {
 		},
 	}
 	for i := range opts.Levels {
+		opts.Levels[i].IndexBlockSize = indexBlock
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a new key's record is looked for in vain
 	}
 	return opts

@@ -107,10 +107,10 @@ func (r *record) encode(b []byte) []byte {
 	return b
 }
 
-func decodeRecord(key string, b []byte) (*record, error) {
-	r := &record{key: key}
+// decode reads what encode wrote; the key is not in it.
+func (r *record) decode(b []byte) error {
 	_, err := readVarints(b, &r.first, &r.last, &r.count, &r.added, &r.since, &r.earliest)
-	return r, err
+	return err
 }
 
 // readVarints reads a varint into each of to, and returns what follows.
@@ -136,13 +136,13 @@ func appendHeader(b []byte, m *message.Message) []byte {
 	return binary.AppendVarint(b, int64(m.Form))
 }
 
-// decodeMessage reads a header and a payload; the payload is copied.
+// decodeMessage reads a header and a payload, which is b's.
 func decodeMessage(mid int64, b []byte) (message.Message, error) {
 	var expires, prev, gid, form int64
 	payload, err := readVarints(b, &expires, &prev, &gid, &form)
 	return message.Message{
 		Mid: mid, Prev: prev, GID: int(gid), Form: message.Form(form),
-		Expires: time.UnixMilli(expires), Payload: bytes.Clone(payload),
+		Expires: time.UnixMilli(expires), Payload: payload,
 	}, err
 }
 

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"context"
+	"errors"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
 
@@ -16,8 +17,8 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 		return nil, err
 	}
 	defer in.using.RUnlock()
-	r, err := in.record(key)
-	if err != nil || r == nil || r.count == 0 || max(from, r.first) > to {
+	r, found, err := in.record(key)
+	if err != nil || !found || r.count == 0 || max(from, r.first) > to {
 		return nil, err
 	}
 	iter, err := messages(in.db, key, max(from, r.first), to) // what was removed below first is slow to skip
@@ -25,20 +26,27 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 		return nil, unavailable(err)
 	}
 	defer iter.Close()
-	found, err := s.collect(ctx, iter, reverse, limit, maxBytes)
+	if limit <= 0 || int64(limit) > r.count {
+		limit = int(r.count)
+	}
+	got, err := s.collect(ctx, iter, reverse, limit, maxBytes)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return found, nil
+	return got, nil
 }
 
-// collect reads messages that are not expired.
+// firstRoom is for how many messages a Range has room before it grows.
+const firstRoom = 16
+
+// collect reads at most limit messages that are not expired.
 func (s *Store) collect(ctx context.Context, iter *pebbledb.Iterator, reverse bool, limit, maxBytes int) ([]message.Message, error) {
 	first, next := iter.First, iter.Next
 	if reverse {
 		first, next = iter.Last, iter.Prev
 	}
 	var found []message.Message
+	var payloads arena
 	bytes, now := 0, s.cfg.Now().UnixMilli()
 	for ok := first(); ok && ctx.Err() == nil; ok = next() {
 		m, living, err := iterMessage(iter, now)
@@ -52,6 +60,10 @@ func (s *Store) collect(ctx context.Context, iter *pebbledb.Iterator, reverse bo
 		if maxBytes > 0 && bytes > maxBytes && len(found) > 0 {
 			return found, nil
 		}
+		if found == nil {
+			found = make([]message.Message, 0, min(limit, firstRoom))
+		}
+		m.Payload = payloads.clone(m.Payload)
 		if found = append(found, m); len(found) == limit {
 			return found, nil
 		}
@@ -62,7 +74,27 @@ func (s *Store) collect(ctx context.Context, iter *pebbledb.Iterator, reverse bo
 	return found, iter.Error()
 }
 
-// iterMessage returns the message under iter, if it is not expired at now.
+// arena has copies of payloads in few pieces, each twice as large as the one before.
+type arena []byte
+
+// maxPiece is how large a piece is at most, but for a larger payload: a message that is kept
+// keeps its piece.
+const maxPiece = 8 << 10
+
+// clone returns a copy of b, nil for nothing.
+func (a *arena) clone(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	if cap(*a)-len(*a) < len(b) {
+		*a = make([]byte, 0, max(len(b), min(2*cap(*a), maxPiece)))
+	}
+	begin := len(*a)
+	*a = append(*a, b...)
+	return (*a)[begin:len(*a):len(*a)]
+}
+
+// iterMessage returns the message under iter, if it is not expired at now. Its payload is iter's.
 func iterMessage(iter *pebbledb.Iterator, now int64) (m message.Message, living bool, err error) {
 	value, err := iter.ValueAndErr()
 	if err != nil {
@@ -82,30 +114,30 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 		return channel.Info{}, err
 	}
 	defer in.using.RUnlock()
-	r, err := in.record(key)
+	r, found, err := in.record(key)
 	if err != nil {
 		return channel.Info{}, err
 	}
-	if r == nil {
+	if !found {
 		return channel.Info{Since: in.since(s.cfg.Now())}, nil
 	}
 	return channel.Info{First: r.first, Last: r.last, Length: int(r.count), Added: r.added, Since: r.since}, nil
 }
 
-// record returns the record of key, nil if there is none.
-func (in *instance) record(key string) (*record, error) {
-	value, err := get(in.db, recordKey(key))
+// record returns the record of key, if there is one.
+func (in *instance) record(key string) (r record, found bool, err error) {
+	value, closer, err := in.db.Get(recordKey(key))
+	if errors.Is(err, pebbledb.ErrNotFound) {
+		return r, false, nil
+	}
 	if err != nil {
-		return nil, unavailable(err)
+		return r, false, unavailable(err)
 	}
-	if value == nil {
-		return nil, nil
+	defer closer.Close()
+	if err := r.decode(value); err != nil {
+		return r, false, unavailable(err)
 	}
-	r, err := decodeRecord(key, value)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	return r, nil
+	return r, true, nil
 }
 
 // Keys implements channel.Store. The order is that of the bytes of the keys.

@@ -156,8 +156,8 @@ func (in *instance) dueKeys(cursor string, now time.Time) (page, error) {
 
 // due returns what is to be removed of key now, nil if nothing is.
 func (in *instance) due(key string, value []byte, now time.Time) (*due, error) {
-	r, err := decodeRecord(key, value)
-	if err != nil {
+	var r record
+	if err := r.decode(value); err != nil {
 		return nil, err
 	}
 	switch {

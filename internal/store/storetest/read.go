@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"math"
 	"testing"
 	"time"
@@ -93,6 +94,17 @@ func rangeOwned(t *testing.T, open Open) {
 	f.mustAppend(e)
 	clear(f.all("k")[0].Payload)
 	f.wantSame("after the caller wrote into what it got, Range", f.all("k"), []channel.Entry{e})
+
+	many := f.chain("many", 0, 40, time.Hour) // more than a store may read into one piece of memory
+	for i := range many {
+		many[i].Payload = bytes.Repeat([]byte{byte(i)}, i)
+	}
+	f.mustAppend(many...)
+	found := f.all("many")
+	for i := range found {
+		_ = append(found[i].Payload, 0xff)
+	}
+	f.wantSame("after the caller appended to each payload that it got, these", found, many)
 }
 
 // rangeSimilarKeys has keys that are each other's beginnings, or differ in unusual bytes.
