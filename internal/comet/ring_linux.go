@@ -30,10 +30,10 @@ type ring struct {
 // sqe is struct io_uring_sqe, what is to be done.
 type sqe struct {
 	opcode   uint8
-	flags    uint8
-	ioprio   uint16
+	_        uint8
+	_        uint16
 	fd       int32
-	off      uint64
+	_        uint64
 	addr     uint64
 	len      uint32
 	msgFlags uint32
@@ -45,21 +45,27 @@ type sqe struct {
 type cqe struct {
 	userData uint64
 	res      int32
-	flags    uint32
+	_        uint32
 }
 
-// ringParams is struct io_uring_params.
+// ringParams is struct io_uring_params: what the kernel made, and where in shared memory that is.
 type ringParams struct {
-	sqEntries, cqEntries, flags, sqThreadCPU, sqThreadIdle, features, wqFD uint32
+	sqEntries, cqEntries uint32
+	_                    [3]uint32
+	features             uint32
+	_                    [4]uint32
 
-	_  [3]uint32
 	sq struct {
-		head, tail, ringMask, ringEntries, flags, dropped, array, _ uint32
-		_                                                           uint64
+		head, tail uint32
+		_          [4]uint32
+		array      uint32
+		_          [3]uint32
 	}
 	cq struct {
-		head, tail, ringMask, ringEntries, overflow, cqes, flags, _ uint32
-		_                                                           uint64
+		head, tail uint32
+		_          [3]uint32
+		cqes       uint32
+		_          [4]uint32
 	}
 }
 

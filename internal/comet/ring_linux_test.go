@@ -56,8 +56,11 @@ func TestABatchIsAnsweredSocketBySocket(t *testing.T) {
 			unix.Shutdown(peers[3], unix.SHUT_RDWR) // closing is for the cleanup: by then the number may be another's
 			small := []byte("small")
 			sends := []sending{
-				{fd: int32(ours[0]), bytes: small}, {fd: int32(ours[1]), bytes: big}, {fd: int32(ours[2]), bytes: small},
-				{fd: int32(ours[3]), bytes: small}, {fd: -1, bytes: small},
+				{fd: int32(ours[0]), bytes: small},
+				{fd: int32(ours[1]), bytes: big},
+				{fd: int32(ours[2]), bytes: small},
+				{fd: int32(ours[3]), bytes: small},
+				{fd: -1, bytes: small},
 			}
 			for round := range 3 { // the ring goes on where it ended
 				e.sendAll(sends)
