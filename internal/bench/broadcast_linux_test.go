@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -148,6 +149,24 @@ func TestBroadcastSeesMessagesThatChangedPlaces(t *testing.T) {
 	}
 }
 
+func TestBroadcastOfWhichNothingComesHasFigures(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.change = func(_, n int, frame []byte) []byte {
+		if n < 3 {
+			return frame
+		}
+		return []byte{}
+	}
+	report, err := broadcast(t.Context(), f, func(c *bench.LoadConfig) { c.Patience = short })
+	if !errors.Is(err, bench.ErrFailed) {
+		t.Fatalf("Broadcast answered %v, want ErrFailed", err)
+	}
+	if text, err := json.Marshal(report); err != nil {
+		t.Errorf("as JSON: %s, %v", text, err)
+	}
+}
+
 func TestBroadcastCountsClosedConnections(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -211,6 +230,9 @@ func TestBroadcastInTurnWithTheFloor(t *testing.T) {
 	var subjects []string
 	for _, run := range report.Runs {
 		subjects = append(subjects, run.Subject)
+		if (run.ByFloor == 1) != (run.Subject == "floor") || run.ByFloor <= 0 {
+			t.Errorf("%s costs %g times the floor", run.Subject, run.ByFloor)
+		}
 	}
 	if got, want := strings.Join(subjects, ", "), "floor, gopush tcp, floor, gopush tcp"; got != want {
 		t.Errorf("runs of %s, want %s", got, want)

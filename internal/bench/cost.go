@@ -8,3 +8,11 @@ type Cost struct {
 	Allocs   float64 `json:"allocs,omitempty"` // objects; of what has an ops address
 	RSS      float64 `json:"resident_bytes"`   // at the end
 }
+
+// per is what of one thing there is for each of another, 0 if there is none of that.
+func per(what, each float64) float64 {
+	if each == 0 {
+		return 0
+	}
+	return what / each
+}

@@ -41,15 +41,15 @@ type LoadReport struct {
 	Churn       float64   `json:"churn,omitempty"`
 	AwaySeconds float64   `json:"away_s,omitempty"`
 	Runs        []LoadRun `json:"runs"`
-	Ratios      []float64 `json:"ratios,omitempty"` // CPU of each run by that of the floor before it
-	Tally       Tally     `json:"tally"`            // of all runs
-	ReadBack    Tally     `json:"read_back"`        // of all runs
+	Tally       Tally     `json:"tally"`     // of all runs
+	ReadBack    Tally     `json:"read_back"` // of all runs
 }
 
 // LoadRun is one run of Load.
 type LoadRun struct {
 	Subject           string  `json:"subject"`
-	CPUPerDelivery    float64 `json:"cpu_us_per_delivery"` // of the server, the push included
+	CPUPerDelivery    float64 `json:"cpu_us_per_delivery"`    // of the server, the push included
+	ByFloor           float64 `json:"cpu_by_floor,omitempty"` // that, by the same of the floor's run before it
 	MessagesPerSecond float64 `json:"messages_per_second"`
 	Deliveries        int     `json:"deliveries"` // messages times connections
 	DeliveriesPerSec  float64 `json:"deliveries_per_second"`
@@ -76,8 +76,9 @@ func (cfg *LoadConfig) report(runs []LoadRun) *LoadReport {
 		Connections: cfg.Connections, Keys: cfg.keys(), Publishers: cfg.Publishers, Pipelined: cfg.Pipelined,
 		Batch: cfg.Batch, Messages: cfg.Messages, Size: cfg.Size, Expire: cfg.Expire, Window: cfg.Window,
 		Rate: cfg.Rate, Churn: cfg.Churn, AwaySeconds: cfg.Away.Seconds(),
-		Runs: runs, Ratios: ratios(runs),
+		Runs: runs,
 	}
+	compare(runs)
 	for _, run := range runs {
 		r.Tally.add(run.Tally)
 		r.ReadBack.add(run.ReadBack)
@@ -85,17 +86,17 @@ func (cfg *LoadConfig) report(runs []LoadRun) *LoadReport {
 	return r
 }
 
-// ratios returns the CPU of each run by that of the run of the floor before it.
-func ratios(runs []LoadRun) (all []float64) {
+// compare notes the CPU of each run by that of the run of the floor before it.
+func compare(runs []LoadRun) {
 	base := 0.0
-	for _, run := range runs {
-		if run.Subject == floorName {
-			base = run.CPUPerDelivery
-		} else if base > 0 {
-			all = append(all, run.CPUPerDelivery/base)
+	for i := range runs {
+		if runs[i].Subject == floorName {
+			base = runs[i].CPUPerDelivery
+		}
+		if base > 0 {
+			runs[i].ByFloor = runs[i].CPUPerDelivery / base
 		}
 	}
-	return all
 }
 
 // WriteTable writes the report for people.
@@ -142,22 +143,21 @@ func (r *LoadReport) title() string {
 func (r *LoadReport) columns() []column[LoadRun] {
 	columns := []column[LoadRun]{
 		{"µs CPU/delivery", "%.2f", func(run LoadRun) float64 { return run.CPUPerDelivery }},
-		{"messages/s", "%.0f", func(run LoadRun) float64 { return run.MessagesPerSecond }},
 		{"deliveries/s", "%.0f", func(run LoadRun) float64 { return run.DeliveriesPerSec }},
 		{"messages/read", "%.2f", func(run LoadRun) float64 { return run.MessagesPerRead }},
 		{"bytes", "%.0f", func(run LoadRun) float64 { return run.BytesPerMessage }},
-		{"switches/delivery", "%.3f", func(run LoadRun) float64 { return run.Cost.Switches / float64(run.Deliveries) }},
-		{"allocs/delivery", "%.4g", func(run LoadRun) float64 { return run.Cost.Allocs / float64(run.Deliveries) }},
+		{"switches/delivery", "%.3f", func(run LoadRun) float64 { return per(run.Cost.Switches, float64(run.Deliveries)) }},
+		{"allocs/delivery", "%.4g", func(run LoadRun) float64 { return per(run.Cost.Allocs, float64(run.Deliveries)) }},
 		{"RSS MiB", "%.1f", func(run LoadRun) float64 { return run.Cost.RSS / (1 << 20) }},
+	}
+	if slices.ContainsFunc(r.Runs, func(run LoadRun) bool { return run.ByFloor > 0 }) {
+		columns = slices.Insert(columns, 1, column[LoadRun]{"× floor", "%.2f", func(run LoadRun) float64 { return run.ByFloor }})
 	}
 	columns = append(columns, latencies("delivery", func(run LoadRun) Latency { return run.Latency })...)
 	columns = append(columns, latencies("answer", func(run LoadRun) Latency { return run.Answered })...)
 	if r.Churn > 0 {
 		columns = append(columns, column[LoadRun]{"came back", "%.0f", func(run LoadRun) float64 { return float64(run.Returned) }})
 		columns = append(columns, latencies("missed", func(run LoadRun) Latency { return run.Resumed })...)
-	}
-	if r.Keys == r.Connections { // as many messages as deliveries
-		columns = slices.Delete(columns, 1, 2)
 	}
 	return columns
 }

@@ -146,12 +146,12 @@ func (l *load) result(cost Cost, all outcome, deliveries int) LoadRun {
 	messages, n := float64(l.cfg.Messages), float64(deliveries)
 	return LoadRun{
 		Subject:           l.subject.name(),
-		CPUPerDelivery:    cost.CPU / n,
+		CPUPerDelivery:    per(cost.CPU, n),
 		MessagesPerSecond: messages / cost.Seconds,
 		Deliveries:        deliveries,
 		DeliveriesPerSec:  n / cost.Seconds,
-		MessagesPerRead:   n / float64(all.reads),
-		BytesPerMessage:   float64(all.bytes) / n,
+		MessagesPerRead:   per(n, float64(all.reads)),
+		BytesPerMessage:   per(float64(all.bytes), n),
 		Returned:          int(all.subscribed.TotalCount()),
 		Cost:              cost,
 		Latency:           latencyOf(all.latency),
