@@ -43,3 +43,20 @@ func TestBroadcastOfPeers(t *testing.T) {
 		}
 	})
 }
+
+func TestPipelinedUnicastOfPeers(t *testing.T) {
+	t.Parallel()
+	withPeers(t, func(t *testing.T, name string) {
+		const messages = 200
+		report, err := bench.Load(t.Context(), bench.LoadConfig{
+			Config:      bench.Config{Subjects: []string{name}, Runs: 1},
+			Connections: 10, Publishers: 2, Pipelined: true, Batch: 4, Messages: messages, Size: 40, Window: 32,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := report.Runs[0].Deliveries; got != messages {
+			t.Errorf("%d deliveries were measured, want %d", got, messages)
+		}
+	})
+}
