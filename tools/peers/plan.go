@@ -97,9 +97,9 @@ func broadcasts() []section {
 			workload{"broadcast-1-10000", many, "broadcast -n 10000 -m 40", everybody()}),
 		broadcast("broadcast-8", "Broadcast, 8 messages under way",
 			workload{"broadcast-8-2000", few, "broadcast -n 2000 -m 400 --window 8 --pipelined", everybody()},
-			workload{"broadcast-8-10000", many, "broadcast -n 10000 -m 60 --window 8 --pipelined", everybody()}),
+			workload{"broadcast-8-10000", many, "broadcast -n 10000 -m 64 --window 8 --pipelined", everybody()}),
 		broadcast("broadcast-16", "Broadcast, calls of 16 messages, as fast as they can be made",
-			workload{"broadcast-16-2000", few, "broadcast -n 2000 -m 800 --window 128 --batch 16 --pipelined", everybody()}),
+			workload{"broadcast-16-2000", few, "broadcast -n 2000 -m 768 --window 128 --batch 16 --pipelined", everybody()}),
 	}
 }
 
