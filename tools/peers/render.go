@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func loadAll(results string) (map[string]*outcome, error) {
 func (s *section) markdown(outcomes map[string]*outcome) string {
 	var b strings.Builder
 	for _, w := range s.workloads {
-		fmt.Fprintf(&b, "    gopush bench %s --subject SERVER\n", w.args)
+		fmt.Fprintf(&b, "    gopush bench %s --subject SERVER\n", cmp.Or(outcomes[w.id].Args, w.args))
 	}
 	fmt.Fprintf(&b, "\n%s\n![%s](plots/%s.svg)\n", s.table(outcomes), s.title, s.id)
 	return b.String()

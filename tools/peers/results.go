@@ -55,6 +55,7 @@ func (s *series) values(name string) (all []float64) {
 // that was not measured.
 type outcome struct {
 	Taken  string   `json:"taken"` // date and time, UTC
+	Args   string   `json:"args"`  // of gopush bench
 	Series []series `json:"series"`
 }
 

@@ -54,7 +54,7 @@ func (r *runner) run(ctx context.Context, chosen *regexp.Regexp) error {
 // measure lets all subjects of w have their turn, and again, until each had its rounds. A subject
 // that fails is part of the outcome; the end of ctx is the error.
 func (r *runner) measure(ctx context.Context, w workload, tell func(what string, f figures, err error)) (*outcome, error) {
-	o := &outcome{Taken: time.Now().UTC().Format(time.DateTime), Series: make([]series, len(w.subjects))}
+	o := &outcome{Taken: time.Now().UTC().Format(time.DateTime), Args: w.args, Series: make([]series, len(w.subjects))}
 	for round := range r.rounds {
 		for i, subject := range w.subjects {
 			f, err := r.bench(ctx, w.command(subject))
