@@ -64,8 +64,12 @@ func (h *Hub) start(c *call, pushes []message.Push) (posted SinkSet) {
 			before[p.push.Key] = p
 		}
 	}
-	h.loading.wake()
-	h.appending.wake()
+	if c.loading {
+		h.loading.wake()
+	}
+	if c.storing {
+		h.appending.wake()
+	}
 	return posted
 }
 
@@ -112,10 +116,11 @@ func (h *Hub) check(p *message.Push) error {
 func (h *Hub) enqueue(at place, p *pending, now time.Time) {
 	c := at.channel
 	if c.state&scheduled == 0 {
-		next := &h.loading
+		next, wake := &h.loading, &p.call.loading
 		if h.ready(at, now) {
-			next = &h.appending
+			next, wake = &h.appending, &p.call.storing
 		}
+		*wake = true
 		if !next.put(c) {
 			p.fail(fmt.Errorf("%w: the node is stopping", ErrUnavailable))
 			return
