@@ -55,18 +55,31 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishMany pushes 1000 messages in a call, one to each of 1000 keys.
+// BenchmarkPublishMany pushes 1000 messages in a call, one to each of 1000 keys: always the same ones, or
+// those of 20,000 devices in turn, more than the store remembers records of.
 func BenchmarkPublishMany(b *testing.B) {
-	for name, expire := range map[string]time.Duration{"live": 0, "stored": time.Hour} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		expire time.Duration
+		keys   int
+	}{
+		{"live", 0, 1000},
+		{"stored", time.Hour, 1000},
+		{"stored, of many keys", time.Hour, 20_000},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			d := &disk{FS: vfs.Default}
 			h, _ := runHub(b, openOn(b, d))
-			pushFrom(b, h, d, 1, func(_, n int) []message.Push {
-				pushes := make([]message.Push, min(n, 1000))
-				payload := make([]byte, 128)
+			names, payload, from := make([]string, c.keys), make([]byte, 128), 0
+			for i := range names {
+				names[i] = keyName(i)
+			}
+			pushFrom(b, h, d, 1, func(_, left int) []message.Push {
+				pushes := make([]message.Push, min(left, 1000))
 				for i := range pushes {
-					pushes[i] = message.Push{Key: keyName(i), Payload: payload, Expire: expire}
+					pushes[i] = message.Push{Key: names[(from+i)%c.keys], Payload: payload, Expire: c.expire}
 				}
+				from += len(pushes)
 				return pushes
 			})
 		})
