@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -102,9 +101,8 @@ func (e *epoll) wait(block bool) {
 
 // poll looks for events without waiting.
 func (e *epoll) poll() bool {
-	n, err := unix.EpollWait(e.fd, e.events[:], 0)
-	e.found = max(n, 0)
-	return err == nil && n > 0
+	e.found = happened(e.fd, e.events[:])
+	return e.found > 0
 }
 
 func (e *epoll) dispatch(l *loop) {
@@ -205,7 +203,7 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 		}
 		return
 	}
-	n, err := unix.Read(int(c.fd), l.buf)
+	n, err := receive(c.fd, l.buf)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 	case err != nil:
@@ -229,19 +227,6 @@ func (e *epoll) sendAll(sends []sending) {
 	for i := range sends {
 		sends[i].result = sendOne(sends[i].fd, sends[i].bytes)
 	}
-}
-
-// sendFlags: a send neither waits nor raises a signal.
-const sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-
-// sendOne sends what the socket takes at once and returns how much that was, or below 0 the number
-// of an error. It is too short for the scheduler to be told.
-func sendOne(fd int32, b []byte) int32 {
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)
-	if errno != 0 {
-		return -int32(errno)
-	}
-	return int32(n)
 }
 
 // ringFailed goes on without the ring.

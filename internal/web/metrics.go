@@ -41,12 +41,25 @@ func (m *Metrics) measure(route string, h http.Handler) http.Handler {
 	return promhttp.InstrumentHandlerDuration(m.seconds.MustCurryWith(as), h)
 }
 
-// answered counts an answer to a request of route that net/http did not see.
-func (m *Metrics) answered(route string, status int, took time.Duration) {
-	code := "200"
-	if status != http.StatusOK {
-		code = strconv.Itoa(status)
+// direct counts the requests of one route that net/http does not see. What most of them need is looked
+// up once.
+type direct struct {
+	codes   *prometheus.CounterVec
+	ok      prometheus.Counter // of codes
+	seconds prometheus.Observer
+}
+
+func (m *Metrics) direct(route string) direct {
+	codes := m.requests.MustCurryWith(prometheus.Labels{"route": route})
+	return direct{codes, codes.WithLabelValues("200"), m.seconds.WithLabelValues(route)}
+}
+
+// answered counts an answer.
+func (d *direct) answered(status int, took time.Duration) {
+	if status == http.StatusOK {
+		d.ok.Inc()
+	} else {
+		d.codes.WithLabelValues(strconv.Itoa(status)).Inc()
 	}
-	m.requests.WithLabelValues(route, code).Inc()
-	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+	d.seconds.Observe(took.Seconds())
 }

@@ -31,6 +31,8 @@ type pushPath struct {
 	answer func(dst []byte, route string, pushes []message.Push, receipts []message.Receipt) ([]byte, reply)
 	// fail appends the body of the answer to a request that read makes no pushes of to dst.
 	fail func(dst []byte, route string, err error) ([]byte, reply)
+
+	direct direct // set by handlePush
 }
 
 // publishing returns the handler of p.
@@ -73,6 +75,7 @@ type AdminHandler struct {
 
 // handlePush adds a path that pushes; over net/http handler serves it.
 func (h *AdminHandler) handlePush(p *pushPath, handler http.Handler) {
+	p.direct = h.cfg.Metrics.direct(p.pattern)
 	h.paths = append(h.paths, p)
 	h.handle(p.pattern, p.guard, methods{http.MethodPost: handler})
 }
@@ -93,7 +96,7 @@ func (h *AdminHandler) Pushes(peer string, r *http1.Request) ([]message.Push, fu
 	return pushes, func(dst []byte, receipts []message.Receipt, last bool) []byte {
 		start, now := len(dst), time.Now()
 		dst, head := p.answer(dst, p.pattern, pushes, receipts)
-		h.cfg.Metrics.answered(p.pattern, head.status, now.Sub(began))
+		p.direct.answered(head.status, now.Sub(began))
 		return head.insert(dst, start, h.dates.at(now), last)
 	}
 }

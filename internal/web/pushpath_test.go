@@ -52,7 +52,9 @@ func (n *plainNode) counts(t *testing.T) map[string]float64 {
 	counts := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.Metric {
-			counts[f.GetName()+fmt.Sprint(m.Label)] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			if n := m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount()); n > 0 {
+				counts[f.GetName()+fmt.Sprint(m.Label)] = n
+			}
 		}
 	}
 	return counts
