@@ -226,8 +226,8 @@ func heard(t *testing.T, a *admin, d *device) string {
 // order, stored and live only, also from several loops.
 func TestPipelinedPushesKeepTheirOrder(t *testing.T) {
 	engines(t, func(t *testing.T, engine comet.Engine) {
-		a := startAdmin(t, engine, true, nil)
-		const pushes = 2000
+		const pushes = 2000 // all may wait for the subscribers
+		a := startAdmin(t, engine, true, func(cfg *comet.Config) { cfg.Limits.MaxPendingMessages = pushes })
 		ears := []*device{listen(t, a, "k"), listen(t, a, "k")}
 		var all strings.Builder
 		for i := range pushes {
