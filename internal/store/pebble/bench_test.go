@@ -130,7 +130,7 @@ func filled(b *testing.B, dir string, messages, keys int) *pebble.Store {
 				entries, last := make([]channel.Entry, messages), int64(0)
 				for i := range entries {
 					m := message.Message{Mid: message.NextMid(now, last), Prev: last, Expires: now.Add(time.Hour), Payload: payload}
-					entries[i], last = channel.Entry{Key: fmt.Sprint("key ", n), Message: m}, m.Mid
+					entries[i], last = channel.Entry{Key: keyName(int(n)), Message: m}, m.Mid
 				}
 				for _, err := range s.Append(context.Background(), entries) {
 					if err != nil {
@@ -144,3 +144,5 @@ func filled(b *testing.B, dir string, messages, keys int) *pebble.Store {
 	publishers.Wait()
 	return s
 }
+
+func keyName(i int) string { return fmt.Sprint("key ", i) }

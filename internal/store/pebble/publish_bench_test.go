@@ -86,8 +86,6 @@ func BenchmarkPublishMany(b *testing.B) {
 	}
 }
 
-func keyName(i int) string { return fmt.Sprint("key ", i) }
-
 // pushFrom pushes b.N messages: what next returns for a publisher and the number that is left.
 func pushFrom(b *testing.B, h *channel.Hub, d *disk, publishers int, next func(p, left int) []message.Push) {
 	b.ReportAllocs()
