@@ -25,6 +25,8 @@ type ring struct {
 	seen      *uint32 // head of the completion queue, ours
 	sqes      []sqe   // a power of two
 	cqes      []cqe   // a power of two
+
+	sending []sending // what is sent is on the heap because of it: a stack may move while the kernel reads from it
 }
 
 // sqe is struct io_uring_sqe, what is to be done.
@@ -141,6 +143,8 @@ func (r *ring) close() {
 // send does what sends ask for, at most as many as the ring has room for, and notes in each what became
 // of it. With an error those from n on were not tried, and the ring is of no use any more.
 func (r *ring) send(sends []sending) (n int, err error) {
+	r.sending = sends
+	defer func() { r.sending = nil }()
 	tail := *r.submitted
 	for i := range sends {
 		s := &sends[i]

@@ -106,6 +106,19 @@ func TestSendsGoOnWithoutARingThatFailed(t *testing.T) {
 	}
 }
 
+// A stack may move after the kernel was told where the bytes are.
+func TestNothingIsSentFromAStack(t *testing.T) {
+	e := newTestEpoll(t, EngineRing)
+	ours, _ := sockets(t, 2)
+	n := testing.AllocsPerRun(1, func() {
+		var b [8]byte
+		e.ring.send([]sending{{fd: int32(ours[0]), bytes: b[:]}, {fd: int32(ours[1]), bytes: b[:]}})
+	})
+	if n < 2 {
+		t.Errorf("%v allocations, want one of the bytes and one of the sends", n)
+	}
+}
+
 func TestABatchIsSentWithoutAllocations(t *testing.T) {
 	e := newTestEpoll(t, EngineRing)
 	ours, _ := sockets(t, 2)
