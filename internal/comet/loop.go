@@ -115,12 +115,13 @@ func (l *loop) run(ctx context.Context) {
 // turn does what there is to do, a slice of it, and tells whether anything is left. Who found
 // the lock taken meanwhile relies on the look at the inbox after it.
 func (l *loop) turn() (busy bool) {
+	looked := l.seconds() // what has come since is read in the next turn
 	l.mu.Lock()
 	l.poll.dispatch(l)
 	l.drain()
 	l.walk(slice)
 	l.work(slice)
-	busy = l.wheel.advance(&l.conns, l.seconds(), slice, l.expired)
+	busy = l.wheel.advance(&l.conns, looked, slice, l.expired)
 	l.sendBatch()
 	busy = busy || len(l.walks) > 0 || len(l.chores) > 0
 	l.mu.Unlock()

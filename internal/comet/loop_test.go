@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"gopush/internal/channel"
 )
@@ -20,6 +21,36 @@ func TestLoopCount(t *testing.T) {
 	}
 	if got := loopCount(0); got < 1 || got > channel.MaxSinks {
 		t.Errorf("loopCount(0) = %d, want 1 to %d", got, channel.MaxSinks)
+	}
+}
+
+// stalling is a poller that makes a connection in its first turn, which then takes an hour.
+type stalling struct {
+	poller
+	made *conn
+}
+
+func (s *stalling) dispatch(l *loop) {
+	if s.made == nil {
+		s.made = l.add(&Listener{}, 1)
+		l.start = l.start.Add(-time.Hour)
+	}
+}
+
+// Whatever a turn takes, nobody is closed as silent before its socket was looked at.
+func TestALongTurnClosesNobody(t *testing.T) {
+	t.Parallel()
+	f := newFanout(t.Fatalf)
+	s := &stalling{poller: f.engine}
+	f.loop.poll = s
+	if f.loop.turn(); s.made.state != sniffing {
+		t.Error("a connection is closed at the end of the turn that it came in")
+	}
+	for f.loop.turn() {
+		continue
+	}
+	if s.made.state != free {
+		t.Error("a connection that stays silent is not closed")
 	}
 }
 
