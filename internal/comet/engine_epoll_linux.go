@@ -203,7 +203,7 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 		}
 		return
 	}
-	n, err := receive(c.fd, l.buf)
+	n, err := receive(c.fd, l.buf[:readAtOnce(c)])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 	case err != nil:
@@ -213,6 +213,14 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 	case c.state != lingering:
 		l.input(c, l.buf[:n])
 	}
+}
+
+// readAtOnce returns how much is read of c in a turn. What it asks for is done in the same turn.
+func readAtOnce(c *conn) int {
+	if c.state == pushesHTTP {
+		return pushBuffer
+	}
+	return readBuffer
 }
 
 // sendAll sends through the ring, if there is one and it pays.

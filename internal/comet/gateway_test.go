@@ -28,12 +28,12 @@ type gateway struct {
 }
 
 // start starts a gateway that listens on a free port and ends with the test.
-func start(t *testing.T, engine comet.Engine, set func(*comet.Config)) *gateway {
+func start(t testing.TB, engine comet.Engine, set func(*comet.Config)) *gateway {
 	t.Helper()
 	return startOver(t, engine, memory.New(memory.Config{}), set)
 }
 
-func startOver(t *testing.T, engine comet.Engine, store channel.Store, set func(*comet.Config)) *gateway {
+func startOver(t testing.TB, engine comet.Engine, store channel.Store, set func(*comet.Config)) *gateway {
 	t.Helper()
 	hub, err := channel.Open(t.Context(), channel.Config{Store: store, Node: "n"})
 	if err != nil {
