@@ -37,7 +37,7 @@ func textOf(i int) string { return strings.Repeat(fmt.Sprintf("%03d;", i), 10<<1
 // Sockets that take a part, sockets that are reset meanwhile, sockets that never read: all others get
 // every message, whole and in order.
 func TestABroadcastGetsThroughWhateverSocketsDo(t *testing.T) {
-	const slow, leaving, messages = 25, 25, 30
+	const slow, leaving, messages = 10, 10, 25
 	engines(t, func(t *testing.T, engine comet.Engine) {
 		g := start(t, engine, func(c *comet.Config) { c.Limits.MaxPendingBytes = 1 << 30 })
 		var reading sync.WaitGroup

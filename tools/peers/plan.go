@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // section is a table of the page and its plot: a row for each subject of each workload.
 type section struct {
@@ -27,25 +30,30 @@ type workload struct {
 	subjects []string
 }
 
-// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis".
-func (w *workload) command(subject string) []string {
-	server, protocol, spoken := strings.Cut(subject, " ")
-	args := append(strings.Fields(w.args), "--subject", server)
-	if spoken {
-		args = append(args, "--protocol", protocol)
+// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis", and the
+// variables that it needs.
+func (w *workload) command(subject string) (args, env []string) {
+	server, kind, special := strings.Cut(subject, " ")
+	args = append(strings.Fields(w.args), "--subject", server)
+	switch {
+	case subject == gopushEpoll:
+		env = []string{"GOPUSH_ENGINE=epoll"}
+	case special:
+		args = append(args, "--protocol", kind)
 	}
-	return args
+	return args, env
 }
 
 // The subjects, as gopush bench names them. What "floor" costs is the least.
 const (
-	floor     = "floor"
-	gopushTCP = "gopush tcp"
-	gopushWS  = "gopush ws"
-	redis     = "redis"
-	nats      = "nats"
-	mosquitto = "mosquitto"
-	nchan     = "nchan"
+	floor       = "floor"
+	gopushTCP   = "gopush tcp"
+	gopushWS    = "gopush ws"
+	gopushEpoll = "gopush epoll" // over TCP, without io_uring
+	redis       = "redis"
+	nats        = "nats"
+	mosquitto   = "mosquitto"
+	nchan       = "nchan"
 )
 
 // servers are all but the floor.
@@ -55,6 +63,9 @@ func servers() []string {
 
 // everybody takes part in a broadcast.
 func everybody() []string { return append([]string{floor}, servers()...) }
+
+// everyWay is everybody, and gopush in the way it has where io_uring is refused.
+func everyWay() []string { return slices.Insert(everybody(), 3, gopushEpoll) }
 
 // Figures of several sections.
 func cpuPerDelivery() metric             { return metric{"cpu_us_per_delivery", 1, "µs CPU a delivery", 2} }
@@ -93,8 +104,8 @@ func broadcasts() []section {
 	const few, many = "2,000 connections", "10,000 connections"
 	return []section{
 		broadcast("broadcast-1", "Broadcast, one message at a time",
-			workload{"broadcast-1-2000", few, "broadcast -n 2000 -m 200", everybody()},
-			workload{"broadcast-1-10000", many, "broadcast -n 10000 -m 40", everybody()}),
+			workload{"broadcast-1-2000", few, "broadcast -n 2000 -m 200", everyWay()},
+			workload{"broadcast-1-10000", many, "broadcast -n 10000 -m 40", everyWay()}),
 		broadcast("broadcast-8", "Broadcast, 8 messages under way",
 			workload{"broadcast-8-2000", few, "broadcast -n 2000 -m 400 --window 8 --pipelined", everybody()},
 			workload{"broadcast-8-10000", many, "broadcast -n 10000 -m 64 --window 8 --pipelined", everybody()}),

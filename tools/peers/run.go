@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -57,7 +58,8 @@ func (r *runner) measure(ctx context.Context, w workload, tell func(what string,
 	o := &outcome{Taken: time.Now().UTC().Format(time.DateTime), Args: w.args, Series: make([]series, len(w.subjects))}
 	for round := range r.rounds {
 		for i, subject := range w.subjects {
-			f, err := r.bench(ctx, w.command(subject))
+			args, env := w.command(subject)
+			f, err := r.bench(ctx, args, env)
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
@@ -78,12 +80,12 @@ func (m metric) said(f figures, err error) string {
 }
 
 // bench runs one measurement. Messages that were lost are part of what it returns, no error.
-func (r *runner) bench(ctx context.Context, args []string) (figures, error) {
+func (r *runner) bench(ctx context.Context, args, env []string) (figures, error) {
 	ctx, cancel := context.WithTimeout(ctx, runAtMost)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join("bin", "gopush"), append([]string{"bench"}, args...)...)
 	cmd.Args = append(cmd.Args, "--runs", "1", "--json")
-	cmd.Dir = r.root
+	cmd.Dir, cmd.Env = r.root, append(os.Environ(), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	var stdout, stderr bytes.Buffer

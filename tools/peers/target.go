@@ -32,6 +32,7 @@ func targets() (all []target) {
 		one, eight := "broadcast, one at a time, "+n.name, "broadcast, 8 under way, "+n.name
 		all = append(all,
 			target{one + ", TCP", "broadcast-1-" + n.id, share(gopushTCP, floor, cpu), 0.9, "× floor", 2},
+			target{one + ", TCP without io_uring", "broadcast-1-" + n.id, share(gopushEpoll, floor, cpu), 1.1, "× floor", 2},
 			target{one + ", WebSocket", "broadcast-1-" + n.id, share(gopushWS, floor, cpu), 0.9, "× floor", 2},
 			target{eight, "broadcast-8-" + n.id, share(gopushTCP, redis, cpu), 0.85, "× redis", 2},
 			target{eight + ", p99 latency", "broadcast-8-" + n.id, share(gopushTCP, redis, late), 1, "× redis", 2},
