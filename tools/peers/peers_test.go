@@ -10,7 +10,7 @@ import (
 )
 
 // repository is a directory with a page that has all marks, and a gopush that measures every
-// subject in an instant; redis loses messages, and nats does not start.
+// subject in an instant; redis loses messages, a store loses some, and nats does not start.
 func repository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -20,6 +20,7 @@ func repository(t *testing.T) string {
 	}
 	script := `#!/bin/sh
 case "$*" in
+*--expire*) echo '{"runs":[{"cpu_us_per_delivery":30,"read_back":{"received":15,"lost":5}}],"tally":{"received":20}}'; exit 1 ;;
 *redis*) echo '{"runs":[{"cpu_us_per_delivery":8,"latency":{"p99_us":4000}}],"tally":{"received":20,"lost":3}}'; exit 1 ;;
 *nats*) echo "gopush: bench: nats: start nats-server: it ended" >&2; exit 1 ;;
 *floor*) echo '{"runs":[{"cpu_us_per_delivery":4}],"tally":{"received":20}}' ;;
@@ -51,7 +52,7 @@ func TestRunAndRender(t *testing.T) {
 	results := filepath.Join(root, "bench", "results")
 	var progress bytes.Buffer
 	r := runner{root: root, results: results, rounds: 2, out: &progress}
-	if err := r.run(t.Context(), regexp.MustCompile("broadcast-.-2000")); err != nil {
+	if err := r.run(t.Context(), regexp.MustCompile("broadcast-.-2000|unicast-stored")); err != nil {
 		t.Fatal(err)
 	}
 	if err := render(root, results); err != nil {
@@ -66,6 +67,7 @@ func TestRunAndRender(t *testing.T) {
 		"| 2,000 connections | **gopush tcp** | 3.00 | 0.75 |",
 		"| 2,000 connections | redis (6 lost of 40) | 8.00 |",
 		"| 2,000 connections | nats (2 of 2 runs failed: gopush: bench: nats: start nats-server: it ended) | – |",
+		"| 64 publishers, HTTP, stored | **gopush tcp** (10 lost of 30 read back) | 30.0 |",
 		"| broadcast, one at a time, 2,000, TCP | ≤ 0.90 × floor | 0.75 | met by 17 % |",
 		"| broadcast, 8 under way, 2,000, p99 latency | ≤ 1.00 × redis | 0.50 | met by 50 % |",
 		"| unicast over HTTP | ≤ 30.0 µs | – | not measured |",

@@ -53,12 +53,18 @@ func title(s *series) string {
 	if n := len(s.Errors); n > 0 {
 		name += fmt.Sprintf(" (%d of %d runs failed: %s)", n, len(s.Runs), s.Errors[0])
 	}
+	return name + s.missing("tally.", "") + s.missing("read_back.", " read back")
+}
+
+// missing tells what of a tally of s is not as it had to be.
+func (s *series) missing(tally, where string) (text string) {
 	for _, what := range []string{"lost", "doubled", "out_of_order", "closed"} {
-		if n := sum(s.values("tally." + what)); n > 0 {
-			name += fmt.Sprintf(" (%s %s of %s)", number(n, 0), strings.ReplaceAll(what, "_", " "), number(sum(s.values("tally.received")), 0))
+		if n := sum(s.values(tally + what)); n > 0 {
+			received := number(sum(s.values(tally+"received")), 0)
+			text += fmt.Sprintf(" (%s %s of %s%s)", number(n, 0), strings.ReplaceAll(what, "_", " "), received, where)
 		}
 	}
-	return name
+	return text
 }
 
 // of returns the figures of all runs of s in the unit of m.
