@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,6 +89,35 @@ func TestRunAndRender(t *testing.T) {
 	}
 	if want := "broadcast-1-2000, redis, round 2: 8.00 µs CPU a delivery"; !strings.Contains(progress.String(), want) {
 		t.Errorf("progress lacks %q:\n%s", want, progress.String())
+	}
+}
+
+func TestRunOfNothing(t *testing.T) {
+	t.Parallel()
+	r := runner{root: repository(t), results: t.TempDir(), rounds: 1, out: io.Discard}
+	if err := r.run(t.Context(), regexp.MustCompile("nothing")); err == nil {
+		t.Error("a run of workloads that there are not succeeded, want an error")
+	}
+}
+
+func TestPageTellsWhatWasMeasuredWhereAndWith(t *testing.T) {
+	t.Parallel()
+	measured := func(date string) *outcome {
+		return &outcome{Machine: machine{Date: date}, Series: []series{{Subject: floor}}}
+	}
+	outcomes := map[string]*outcome{}
+	for _, s := range sections() {
+		for _, w := range s.workloads {
+			outcomes[w.id] = &outcome{}
+		}
+	}
+	outcomes["connect"], outcomes["resume"] = measured("monday"), measured("monday")
+	if got := machines(outcomes); !strings.HasPrefix(got, "monday. ") || strings.Contains(got, "connect") {
+		t.Errorf("one run: %q, want only where and with what it was", got)
+	}
+	outcomes["idle"] = measured("sunday")
+	if got := machines(outcomes); !strings.HasPrefix(got, "- idle: sunday. ") || !strings.Contains(got, "\n- connect, resume: monday. ") {
+		t.Errorf("two runs: %q, want what belongs to which", got)
 	}
 }
 

@@ -20,12 +20,8 @@ func render(root, results string) error {
 	if err != nil {
 		return err
 	}
-	var m machine
-	if err := load(results, "machine", &m); err != nil {
-		return err
-	}
 	plots := filepath.Join(root, "docs", "plots")
-	parts := map[string]string{"machine": m.String(), "targets": targetTable(outcomes)}
+	parts := map[string]string{"machine": machines(outcomes), "targets": targetTable(outcomes)}
 	for _, s := range sections() {
 		if err := s.draw(plots, outcomes); err != nil {
 			return err
@@ -57,6 +53,33 @@ func loadAll(results string) (map[string]*outcome, error) {
 		}
 	}
 	return outcomes, nil
+}
+
+// machines says where and with what all was measured, and of each what, if that was not one run.
+func machines(outcomes map[string]*outcome) string {
+	var texts []string
+	measured := map[string][]string{}
+	for _, s := range sections() {
+		for _, w := range s.workloads {
+			if o := outcomes[w.id]; len(o.Series) > 0 {
+				text := o.Machine.String()
+				if measured[text] == nil {
+					texts = append(texts, text)
+				}
+				measured[text] = append(measured[text], w.id)
+			}
+		}
+	}
+	switch len(texts) {
+	case 0:
+		return "Nothing was measured."
+	case 1:
+		return texts[0]
+	}
+	for i, text := range texts {
+		texts[i] = "- " + strings.Join(measured[text], ", ") + ": " + text
+	}
+	return strings.Join(texts, "\n")
 }
 
 // markdown is the commands of a section, its table and its plot.

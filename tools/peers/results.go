@@ -54,9 +54,10 @@ func (s *series) values(name string) (all []float64) {
 // outcome is what one workload came to: a file of bench/results. The zero value is that of one
 // that was not measured.
 type outcome struct {
-	Taken  string   `json:"taken"` // date and time, UTC
-	Args   string   `json:"args"`  // of gopush bench
-	Series []series `json:"series"`
+	Taken   string   `json:"taken"` // date and time, UTC
+	Args    string   `json:"args"`  // of gopush bench
+	Machine machine  `json:"machine"`
+	Series  []series `json:"series"`
 }
 
 // of returns the series of a subject; an empty one if it was not measured.

@@ -29,10 +29,7 @@ type runner struct {
 
 // run measures all workloads that are chosen, and saves each when it is done.
 func (r *runner) run(ctx context.Context, chosen *regexp.Regexp) error {
-	began := time.Now()
-	if err := save(r.results, "machine", describe(r.root)); err != nil {
-		return err
-	}
+	began, on, measured := time.Now(), describe(r.root), false
 	for _, s := range sections() {
 		for _, w := range s.workloads {
 			if !chosen.MatchString(w.id) {
@@ -44,10 +41,14 @@ func (r *runner) run(ctx context.Context, chosen *regexp.Regexp) error {
 			if err != nil {
 				return err
 			}
+			o.Machine, measured = on, true
 			if err := save(r.results, w.id, o); err != nil {
 				return err
 			}
 		}
+	}
+	if !measured {
+		return fmt.Errorf("no workload is called %q", chosen)
 	}
 	return nil
 }
