@@ -108,10 +108,9 @@ type benchFloor struct {
 	Floor string `type:"existingfile" placeholder:"FILE" help:"Program made of bench/floor.c, to be measured in turn before the others."`
 }
 
-// add adds the floor to what is measured.
+// add adds the floor to what is measured, if it is not named there already.
 func (f *benchFloor) add(c *bench.Config) {
-	if f.Floor != "" {
-		c.Floor = f.Floor
+	if c.Floor = f.Floor; f.Floor != "" && !slices.Contains(c.Subjects, "floor") {
 		c.Subjects = append([]string{"floor"}, c.Subjects...)
 	}
 }
