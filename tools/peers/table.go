@@ -53,15 +53,17 @@ func title(s *series) string {
 	if n := len(s.Errors); n > 0 {
 		name += fmt.Sprintf(" (%d of %d runs failed: %s)", n, len(s.Runs), s.Errors[0])
 	}
-	return name + s.missing("tally.", "") + s.missing("read_back.", " read back")
+	return name + s.missing()
 }
 
-// missing tells what of a tally of s is not as it had to be.
-func (s *series) missing(tally, where string) (text string) {
-	for _, what := range []string{"lost", "doubled", "out_of_order", "closed"} {
-		if n := sum(s.values(tally + what)); n > 0 {
-			received := number(sum(s.values(tally+"received")), 0)
-			text += fmt.Sprintf(" (%s %s of %s%s)", number(n, 0), strings.ReplaceAll(what, "_", " "), received, where)
+// missing tells what did not come to s as it had to; "" if all did.
+func (s *series) missing() (text string) {
+	for _, t := range []struct{ tally, where string }{{"tally.", ""}, {"read_back.", " read back"}} {
+		for _, what := range []string{"lost", "doubled", "out_of_order", "closed"} {
+			if n := sum(s.values(t.tally + what)); n > 0 {
+				received := number(sum(s.values(t.tally+"received")), 0)
+				text += fmt.Sprintf(" (%s %s of %s%s)", number(n, 0), strings.ReplaceAll(what, "_", " "), received, t.where)
+			}
 		}
 	}
 	return text
