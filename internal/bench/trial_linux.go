@@ -54,7 +54,7 @@ func (t *trial) populate(ctx context.Context, c *Config) (err error) {
 	}
 	target := t.server.Target
 	if _, ok := t.subject.dialect(&target).(resumer); l.expire > 0 && !ok {
-		return errors.New("it keeps no messages for subscribers that are away: measure it with --expire 0")
+		return errors.New("it keeps no messages for subscribers that are away: only \"broadcast\", \"unicast\" without --expire, \"connect\" and \"idle\" measure it")
 	}
 	p := plan{Subject: t.subject.name(), Target: target, Shared: l.shared, Key: uniqueKey()}
 	if t.crowd, err = c.crowd(ctx, p, l.connections); err != nil {
