@@ -267,6 +267,9 @@ func (l *loop) close(c *conn, why Reason) {
 	} else {
 		l.debugClose(c, why)
 	}
+	if c.state == pushesHTTP {
+		l.abandon(c.aux.pushing)
+	}
 	l.engine(c).close(l, c)
 	l.remove(c)
 	l.g.open.Add(-1)

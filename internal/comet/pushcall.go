@@ -88,6 +88,17 @@ func (call *pushCall) take(l *loop) {
 	}
 }
 
+// abandon ends those calls of a connection that is closed which are done, and only waited for others
+// before them. take ends the others.
+func (l *loop) abandon(p *pushing) {
+	for _, call := range p.calls {
+		if call.done {
+			call.answer(nil, call.receipts, true) // it is counted
+			l.end(call)
+		}
+	}
+}
+
 // end forgets a call that was under way.
 func (l *loop) end(call *pushCall) {
 	l.giveBack(call)

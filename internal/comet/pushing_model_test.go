@@ -349,7 +349,9 @@ func TestPushesOutliveTheirConnection(t *testing.T) {
 	t.Parallel()
 	p, idle := newPublisher(t), make(chan struct{}, 1)
 	p.keys.late = func() bool { return true }
-	p.feed(request("/1", 10) + request("/2", 10))
+	p.feed(request("/1", 10) + request("/2", 10) + request("/3", 10))
+	p.answer(1) // and waits for its turn
+	p.turn()
 	p.loop.close(p.conn(), Failed)
 	if p.loop.endPushes(idle); len(idle) != 0 {
 		t.Error("pushes are said to have ended while two are under way")
