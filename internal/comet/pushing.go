@@ -145,7 +145,8 @@ func (l *loop) arrange(c *conn, p *pushing, rest []byte) {
 	if c.state != pushesHTTP || len(p.calls) == 0 && l.leaves(c, p, rest) {
 		return
 	}
-	l.read(c, !p.ended && l.mayStart(c, p))
+	// While something of c could begin, it may be handed over: then nobody must be reading.
+	l.read(c, !p.ended && (len(rest) == 0 || p.partial) && l.mayStart(c, p))
 	if !p.partial {
 		l.wheel.set(&l.conns, c, l.in(l.g.cfg.IdleTimeout))
 	}
