@@ -19,7 +19,7 @@ const maxBatch = 64
 // sending is one send of a batch.
 type sending struct {
 	bytes    []byte  // not changed until it has been sent
-	frames   *frames // that bytes are of; nil: bytes are the connection's own
+	frames   *frames // that bytes are of, and that may be reused when they have been sent; nil: nobody changes them
 	conn     uint32  // its place in the loop
 	fd       int32
 	messages int32 // that end in bytes
@@ -64,7 +64,7 @@ func (l *loop) sendFrames(c *conn, b []byte, messages int, f *frames) {
 	}
 }
 
-// joined adds b to what the batch has for c, if that came last and is c's own.
+// joined adds b to a copy of what the batch has for c, if that came last and is no part of frames.
 func (l *loop) joined(c *conn, b []byte, messages int) bool {
 	if c.flags&batched == 0 {
 		return false
@@ -95,7 +95,7 @@ func (l *loop) sendBatch() {
 		clear(l.batch)
 		l.batch = l.batch[:0]
 	}
-	l.pushers.answers.recycle()
+	l.pushers.answers.reset(maxSpareAnswers)
 	l.recycle()
 }
 

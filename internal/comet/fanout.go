@@ -194,12 +194,14 @@ func (w *walk) finish(b *inbox) {
 	clear(w.now)
 	w.now = w.now[:0]
 	for i := range w.frames {
-		w.frames[i].reset()
+		w.frames[i].reset(maxSpareFrame)
 	}
 }
 
-func (f *frames) reset() {
-	if f.shared || cap(f.bytes) > maxSpareFrame {
+// reset forgets the frames, which have been sent or are held on to, and keeps their buffer if it has at most so
+// many bytes.
+func (f *frames) reset(most int) {
+	if f.shared || cap(f.bytes) > most {
 		f.bytes, f.shared = nil, false
 	}
 	f.bytes, f.starts = f.bytes[:0], f.starts[:0]

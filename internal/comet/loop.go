@@ -118,15 +118,21 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) turn() (busy bool) {
 	looked := l.seconds() // what has come since is read in the next turn
 	l.mu.Lock()
+	l.newTurn()
 	l.poll.dispatch(l)
 	l.drain()
 	l.walk(slice)
 	l.work(slice)
 	busy = l.wheel.advance(&l.conns, looked, slice, l.expired)
 	l.sendBatch()
-	busy = busy || len(l.walks) > 0 || len(l.chores) > 0
+	busy = busy || len(l.walks) > 0 || l.hasMore()
 	l.mu.Unlock()
 	return busy || l.inbox.waiting.Load() > 0
+}
+
+// hasMore tells whether anything waits for the next turn besides walks.
+func (l *loop) hasMore() bool {
+	return len(l.chores) > 0 || len(l.pushers.ready) > 0 || len(l.pushers.later) > 0
 }
 
 // seconds is the time since the loop began, which deadlines are counted in.
@@ -171,7 +177,7 @@ func (l *loop) Flush() {
 func (l *loop) help() (more bool) {
 	defer crash()
 	l.drain()
-	more = l.walk(publisherWrites) || len(l.chores) > 0
+	more = l.walk(publisherWrites) || l.hasMore()
 	l.mu.Unlock()
 	return more
 }

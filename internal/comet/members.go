@@ -11,7 +11,7 @@ import (
 type members struct {
 	blocks []block // by number; none is empty
 	size   int
-	rested time.Time // no walk begins before
+	rested time.Time // no walk of the group begins before; here, since small groups have no use for it
 }
 
 // block has blockSize members at most, those from number*blockSize on, a bit each.

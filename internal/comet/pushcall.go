@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"slices"
 
 	"gopush/internal/channel"
@@ -14,6 +15,8 @@ type pushers struct {
 	answers  frames          // that are in the batch
 	posted   channel.SinkSet // to be flushed
 	ready    []id            // connections to look at before the turn ends
+	later    []id            // connections to look at in the next turn
+	begun    int             // pushes of this turn
 	spare    []*pushCall
 	underWay int             // calls of all connections
 	stopped  bool            // no more are begun
@@ -22,6 +25,10 @@ type pushers struct {
 	crowd     []id // connections that wait for room
 	admitting bool // for which somebody waits
 }
+
+// pushesATurn is how many pushes a loop begins in a turn, and those of one request: behind them it looks at its
+// other connections. A few bytes can ask for very many.
+const pushesATurn = 256
 
 // What a burst leaves behind.
 const (
@@ -127,6 +134,25 @@ func (l *loop) goesOn(c *conn, p *pushing) {
 	}
 }
 
+// newTurn lets pushes begin again, and has those connections looked at for which there were too many.
+func (l *loop) newTurn() {
+	l.pushers.begun = 0
+	l.pushers.ready = append(l.pushers.ready, l.pushers.later...)
+	l.pushers.later = l.pushers.later[:0]
+}
+
+// waitsForTurn tells whether enough pushes have begun in this turn. c goes on in the next one.
+func (l *loop) waitsForTurn(c *conn, p *pushing) bool {
+	if l.pushers.begun < pushesATurn {
+		return false
+	}
+	if !p.ready {
+		p.ready = true
+		l.pushers.later = append(l.pushers.later, c.id)
+	}
+	return true
+}
+
 // goOn looks at the connections that can go on, and tells whether there were any.
 func (l *loop) goOn() bool {
 	ready := l.pushers.ready
@@ -167,17 +193,13 @@ func (l *loop) proceed(c *conn, p *pushing) {
 // sendAnswers sends c the answers that begin at from. What is under way bounds them, and nothing more of
 // c is begun before they have left.
 func (l *loop) sendAnswers(c *conn, from int) {
-	if answers := &l.pushers.answers; len(answers.bytes) > from {
+	switch answers := &l.pushers.answers; {
+	case len(answers.bytes) == from:
+	case c.out != nil: // a few bytes are not to hold the answers of the whole turn
+		l.send(c, bytes.Clone(answers.bytes[from:]), 0)
+	default:
 		l.sendFrames(c, answers.bytes[from:], 0, answers)
 	}
-}
-
-// recycle forgets answers, which have been sent or are held on to.
-func (f *frames) recycle() {
-	if f.shared || cap(f.bytes) > maxSpareAnswers {
-		f.bytes, f.shared = nil, false
-	}
-	f.bytes = f.bytes[:0]
 }
 
 // flushPosted lets go what requests have posted. It may do some work of other loops, with the lock of

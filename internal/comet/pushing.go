@@ -43,7 +43,7 @@ type pushing struct {
 
 	full    bool   // it came to the bounds, and not yet back to half of them
 	crowded bool   // it waits for room for what is posted
-	ready   bool   // it is to be looked at before the loop's turn ends
+	ready   bool   // it is to be looked at before the loop's turn ends, or in the next one
 	partial bool   // the next request is not whole yet
 	leaving bool   // the next request is for net/http
 	ended   bool   // the peer sends no more
@@ -76,7 +76,7 @@ func (l *loop) requests(c *conn, b []byte) (used int) {
 	}
 	from, waited := len(l.pushers.answers.bytes), p.partial
 	p.partial = false
-	for used < len(b) && l.mayStart(c, p) {
+	for used < len(b) && l.mayStart(c, p) && !l.waitsForTurn(c, p) {
 		n, strict := l.request(c, p, b[used:])
 		if n == 0 {
 			p.partial, p.leaving = strict, !strict
@@ -105,6 +105,7 @@ func (l *loop) request(c *conn, p *pushing, b []byte) (n int, strict bool) {
 		return 0, false
 	}
 	l.g.Stats.PushRequests.Add(1)
+	l.pushers.begun += len(pushes)
 	call := l.newCall()
 	receipts, posted := l.g.cfg.Keys.Start(l.id, pushes, call.told)
 	l.pushers.posted |= posted
@@ -146,7 +147,8 @@ func (l *loop) arrange(c *conn, p *pushing, rest []byte) {
 		return
 	}
 	// While something of c could begin, it may be handed over: then nobody must be reading.
-	l.read(c, !p.ended && (len(rest) == 0 || p.partial) && l.mayStart(c, p))
+	more := len(rest) > 0 && !p.partial
+	l.read(c, !p.ended && !more && l.mayStart(c, p))
 	if !p.partial {
 		l.wheel.set(&l.conns, c, l.in(l.g.cfg.IdleTimeout))
 	}

@@ -28,6 +28,7 @@ func publishing(tb testing.TB, pipelined int) func() {
 		"Content-Length: %d\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n%s", len(payload128), payload128)
 	in := bytes.Repeat(one, pipelined)
 	return func() {
+		l.newTurn()
 		l.input(c, in)
 		l.drain()
 		for l.walk(slice) {

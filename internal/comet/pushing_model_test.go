@@ -22,6 +22,7 @@ type pushKeys struct {
 	late    func() bool // whether the next call has to wait
 	waiting []lateCall
 	crowded bool
+	asked   func() // before each look at crowded; nil: nothing
 }
 
 type lateCall struct {
@@ -37,7 +38,12 @@ func (k *pushKeys) Start(_ channel.SinkID, pushes []message.Push, done func([]me
 	return make([]message.Receipt, len(pushes)), 0
 }
 
-func (k *pushKeys) Crowded() bool { return k.crowded }
+func (k *pushKeys) Crowded() bool {
+	if k.asked != nil {
+		k.asked()
+	}
+	return k.crowded
+}
 
 // pushEngine is a fakeEngine that can let go of a connection.
 type pushEngine struct {
@@ -118,6 +124,7 @@ func (p *publisher) conn() *conn { return p.loop.find(p.id) }
 func (p *publisher) turn() {
 	p.loop.mu.Lock()
 	defer p.loop.mu.Unlock()
+	p.loop.newTurn()
 	p.loop.drain()
 	p.loop.sendBatch()
 }
@@ -420,5 +427,41 @@ func TestADripDoesNotKeepAConnection(t *testing.T) {
 	p.feed(request("/1", 0)[2:] + "P")
 	if got := p.conn().deadline; got <= first {
 		t.Errorf("the deadline of the next request is %d, that of the one before was %d", got, first)
+	}
+}
+
+// A few bytes can ask for very many pushes: a turn begins only some of them, and the rest follows.
+func TestATurnBeginsOnlySomePushes(t *testing.T) {
+	t.Parallel()
+	p := newPublisher(t)
+	const requests = 20 // of 100 pushes each
+	p.feed(strings.Repeat(request("/many", 0), requests))
+	for turns, seen := 1, 0; ; turns++ {
+		begun := strings.Count(p.got.String(), "\n") * 100
+		if n := begun - seen; n > pushesATurn+100 || n == 0 && turns > 1 {
+			t.Fatalf("turn %d began %d pushes, want some and at most %d", turns, n, pushesATurn+100)
+		}
+		if begun == requests*100 {
+			return
+		}
+		seen = begun
+		p.turn()
+	}
+}
+
+// There is no room when the next request of a read is due, and there is when it is asked whether to read on: then
+// nothing is read, since what is there may be for net/http.
+func TestNothingIsReadBehindWhatWaits(t *testing.T) {
+	t.Parallel()
+	p := newPublisher(t)
+	p.feed(request("/1", 0))
+	asked := 0
+	p.keys.asked = func() {
+		asked++
+		p.keys.crowded = asked == 1
+	}
+	p.feed(request("/other", 0))
+	if c := p.conn(); c == nil || c.in == nil || c.flags&paused == 0 {
+		t.Errorf("with a request that waits the connection is %+v, want it not read", c)
 	}
 }
