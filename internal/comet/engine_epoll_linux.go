@@ -45,14 +45,15 @@ type epoll struct {
 	ticked  bool               // a tick has passed since the last dispatch
 	look    func(uintptr) bool // poll, for raw
 
-	ring *ring // nil: sends leave one by one
-	log  *slog.Logger
+	ring  *ring // nil: sends leave one by one
+	log   *slog.Logger
+	rings *atomic.Int64 // counts the rings of all loops
 
 	listeners map[uint32]*epollListener // by how events name them
 	iovecs    [][]byte                  // scratch of flushing
 }
 
-func newPoller(cfg *Config) (poller, error) {
+func newPoller(cfg *Config, rings *atomic.Int64) (poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
@@ -66,7 +67,7 @@ func newPoller(cfg *Config) (poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	e := &epoll{fd: fd, bell: bell, file: os.NewFile(uintptr(fd), "epoll"), listeners: make(map[uint32]*epollListener), log: cfg.Log}
+	e := &epoll{fd: fd, bell: bell, file: os.NewFile(uintptr(fd), "epoll"), listeners: make(map[uint32]*epollListener), log: cfg.Log, rings: rings}
 	e.look = func(uintptr) bool { return e.poll() }
 	if e.raw, err = e.file.SyscallConn(); err == nil {
 		err = e.control(unix.EPOLL_CTL_ADD, bell, unix.EPOLLIN, id{})
@@ -152,6 +153,7 @@ func (e *epoll) openRing(engine Engine) (err error) {
 		return nil
 	}
 	if e.ring, err = openRing(maxBatch); err == nil {
+		e.rings.Add(1)
 		return nil
 	}
 	if engine == EngineRing {
@@ -242,6 +244,7 @@ func (e *epoll) ringFailed(err error) {
 	e.log.Warn("io_uring failed: sends leave one by one from now on", "err", err)
 	e.ring.close()
 	e.ring = nil
+	e.rings.Add(-1)
 }
 
 // flush waits for room: c.out is what the socket did not take.

@@ -5,6 +5,7 @@ package comet
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type doorbell struct {
 	ticker  *time.Ticker
 }
 
-func newPoller(*Config) (poller, error) {
+func newPoller(*Config, *atomic.Int64) (poller, error) {
 	return &doorbell{bell: make(chan struct{}, 1), ticker: time.NewTicker(tick)}, nil
 }
 

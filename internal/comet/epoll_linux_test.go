@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"gopush/internal/message"
@@ -14,7 +15,7 @@ import (
 // Whatever wake and silence do at the same time, a wake after them is seen.
 func TestABellThatWasSilencedRingsAgain(t *testing.T) {
 	t.Parallel()
-	p, err := newPoller(new(Config))
+	p, err := newPoller(new(Config), new(atomic.Int64))
 	if err != nil {
 		t.Fatal(err)
 	}

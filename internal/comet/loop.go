@@ -19,7 +19,7 @@ import (
 // Budgets of one turn: who waits behind them waits no longer than they take.
 const (
 	readBuffer      = 64 << 10
-	pushBuffer      = 8 << 10 // of a connection that pushes: each request is much more work than its bytes
+	pushBuffer      = 16 << 10 // of a connection that pushes: each request is much more work than its bytes
 	slice           = 512     // writes of walks before the loop looks at its sockets again
 	publisherRounds = 2       // times that a publisher drains the inbox before it leaves the rest to the loop
 	publisherWrites = 16      // writes that a publisher does itself before it leaves the rest to the loop
@@ -94,7 +94,7 @@ func newLoop(g *Gateway) (*loop, error) {
 	l.inbox.init()
 	l.fresh = l.groups.take()
 	var err error
-	if l.poll, err = newPoller(&g.cfg); err == nil {
+	if l.poll, err = newPoller(&g.cfg, &g.Stats.Rings); err == nil {
 		l.alarm = time.AfterFunc(tick, l.poll.wake)
 	}
 	return l, err

@@ -15,6 +15,8 @@ type Stats struct {
 
 	PushRequests atomic.Int64 // requests over HTTP that loops served themselves
 
+	Rings atomic.Int64 // loops that send through an io_uring now
+
 	Closed [numReasons]atomic.Int64
 }
 

@@ -40,6 +40,7 @@ func (w *workload) command(subject string) (args, env []string) {
 		env = []string{"GOPUSH_ENGINE=epoll"}
 	case special:
 		args = append(args, "--protocol", kind)
+		env = []string{"GOPUSH_ENGINE=io_uring"} // or fail
 	}
 	return args, env
 }
@@ -65,7 +66,10 @@ func servers() []string {
 func everybody() []string { return append([]string{floor}, servers()...) }
 
 // everyWay is everybody, and gopush in the way it has where io_uring is refused.
-func everyWay() []string { return slices.Insert(everybody(), 3, gopushEpoll) }
+func everyWay() []string {
+	all := everybody()
+	return slices.Insert(all, slices.Index(all, gopushWS)+1, gopushEpoll)
+}
 
 // Figures of several sections.
 func cpuPerDelivery() metric             { return metric{"cpu_us_per_delivery", 1, "µs CPU a delivery", 2} }
