@@ -20,9 +20,9 @@ import (
 const (
 	readBuffer      = 64 << 10
 	pushBuffer      = 16 << 10 // of a connection that pushes: each request is much more work than its bytes
-	slice           = 512     // writes of walks before the loop looks at its sockets again
-	publisherRounds = 2       // times that a publisher drains the inbox before it leaves the rest to the loop
-	publisherWrites = 16      // writes that a publisher does itself before it leaves the rest to the loop
+	slice           = 512      // writes of walks before the loop looks at its sockets again
+	publisherRounds = 2        // times that a publisher drains the inbox before it leaves the rest to the loop
+	publisherWrites = 16       // writes that a publisher does itself before it leaves the rest to the loop
 )
 
 // tick is how often deadlines are looked at.
