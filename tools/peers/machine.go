@@ -47,7 +47,7 @@ func describe(root string) machine {
 // versions asks every server, and names those that are not there.
 func versions(root string) (all []string) {
 	for _, v := range []struct{ name, pattern, command string }{
-		{"gopush", `[0-9a-f]{7,}\S*`, "git -C " + root + " describe --always --dirty"},
+		{"gopush", ` ([0-9a-f]{12}\+?) go`, filepath.Join(root, "bin", "gopush") + " version"},
 		{"Go", `go([0-9.]+)`, "go version"},
 		{"C compiler", `.*`, "cc -dumpfullversion"},
 		{"redis-server", `v=([0-9.]+)`, "redis-server --version"},
