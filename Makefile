@@ -59,12 +59,12 @@ bench: ## Run every benchmark COUNT times (10); compare two outputs with benchst
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(PKG)
 
 measure: build bin/floor ## Measure a node as docs/benchmarks.md has it, about ten minutes
-	bin/gopush bench broadcast --runs 5 --floor bin/floor --protocol tcp,ws
+	bin/gopush bench broadcast --runs 5 --subject floor,gopush --protocol tcp,ws
 	bin/gopush bench unicast --runs 5
 	bin/gopush bench unicast --runs 5 -n 64 -p 64 --expire 3600
 	bin/gopush bench mixed
 	bin/gopush bench resume
-	bin/gopush bench connect --floor bin/floor --protocol tcp,ws
+	bin/gopush bench connect --subject floor,gopush --protocol tcp,ws
 	bin/gopush bench idle --protocol tcp,ws
 
 bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside other servers, RUNS times each (3), about 20 minutes

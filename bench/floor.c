@@ -1,6 +1,6 @@
 // floor is the least that a broadcast can cost on a machine: one thread that holds any number of
 // sockets and sends one ready frame to each of them with one send() per message.
-// "gopush bench broadcast --floor" runs it in turn with a node: docs/benchmarks.md.
+// "gopush bench broadcast --subject floor,gopush" runs it in turn with a node: docs/benchmarks.md.
 //
 //	public: whoever sends anything is answered "+h\r\n" and gets every frame from then on
 //	admin:  one connection at a time; for each frame a length (4 bytes, little-endian) and the

@@ -29,7 +29,7 @@ func (*benchCmd) Help() string {
 
 CPU is that of the server, user and system, the push included. Latency is from before the write of a push, or with --rate from when the message was due, until it is read. Subscribers, publishers and server share this machine: compare what was measured in turn. Published figures and how to read them: docs/benchmarks.md.
 
-    gopush bench broadcast --connections 10000 --floor bin/floor
+    gopush bench broadcast --connections 10000 --subject floor,gopush
     gopush bench broadcast --connections 2000 --rate 100 --protocol tcp,ws
     gopush bench unicast --connections 2000 --publishers 4
     gopush bench unicast --connections 2000 --pipelined --rate 20000
@@ -101,18 +101,6 @@ func (f *benchFlags) subjects() (names []string) {
 		}
 	}
 	return names
-}
-
-// benchFloor is the flag of measurements that the floor can do.
-type benchFloor struct {
-	Floor string `type:"existingfile" placeholder:"FILE" help:"Program made of bench/floor.c, to be measured in turn before the others."`
-}
-
-// add adds the floor to what is measured, if it is not named there already.
-func (f *benchFloor) add(c *bench.Config) {
-	if c.Floor = f.Floor; f.Floor != "" && !slices.Contains(c.Subjects, "floor") {
-		c.Subjects = append([]string{"floor"}, c.Subjects...)
-	}
 }
 
 // benchReport is what all measurements return.

@@ -42,18 +42,3 @@ func TestBenchPrintsWhatFailedAndFails(t *testing.T) {
 		})
 	}
 }
-
-func TestBenchFloorIsMeasuredOnce(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ floor, subjects, want string }{
-		{"", "gopush tcp", "gopush tcp"},
-		{"bin/floor", "gopush tcp", "floor, gopush tcp"},
-		{"bin/floor", "redis, floor", "redis, floor"},
-	} {
-		c := bench.Config{Subjects: strings.Split(tt.subjects, ", ")}
-		(&benchFloor{Floor: tt.floor}).add(&c)
-		if got := strings.Join(c.Subjects, ", "); got != tt.want || c.Floor != tt.floor {
-			t.Errorf("--floor %q added to %q: %q by %q, want %q", tt.floor, tt.subjects, got, c.Floor, tt.want)
-		}
-	}
-}

@@ -14,7 +14,6 @@ import (
 
 type benchIdleCmd struct {
 	benchFlags
-	benchFloor
 	Steps []int `default:"2000,6000,10000,14000,18000" help:"Numbers of connections at which memory is read; the result is the slope between the first and the last."`
 }
 
@@ -41,7 +40,6 @@ func (b *benchIdleCmd) Run(ctx context.Context, app *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	b.add(&cfg)
 	report, err := bench.Idle(ctx, bench.IdleConfig{Config: cfg, Steps: b.Steps})
 	done()
 	return b.print(app.Stdout, report, err)
@@ -49,7 +47,6 @@ func (b *benchIdleCmd) Run(ctx context.Context, app *kong.Kong) error {
 
 type benchConnectCmd struct {
 	benchFlags
-	benchFloor
 	Connections int     `short:"n" default:"10000" help:"Connections, each subscribes to a key of its own."`
 	Rate        float64 `placeholder:"N" help:"Connections a second, each at its time. By default as fast as they can, 256 at a time."`
 }
@@ -58,15 +55,15 @@ type benchConnectCmd struct {
 func (*benchConnectCmd) Help() string {
 	return `CPU and latency are of accepting and subscribing together; with --rate latency counts from when a connection was due. At the end each connection gets one message, so that it is known that all were there.
 
-    gopush bench connect --protocol tcp,ws --floor bin/floor
+    gopush bench connect --protocol tcp,ws --subject floor,gopush
     gopush bench connect -n 15000 --rate 5000
 `
 }
 
 // Validate is called by kong.
 func (b *benchConnectCmd) Validate() error {
-	if b.Rate < 0 {
-		return fmt.Errorf("--rate=%g: want connections a second", b.Rate)
+	if err := checkRate(b.Rate, "connections"); err != nil {
+		return err
 	}
 	return errors.Join(b.benchFlags.check(), atLeast("connections", b.Connections, 1))
 }
@@ -77,7 +74,6 @@ func (b *benchConnectCmd) Run(ctx context.Context, app *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	b.add(&cfg)
 	report, err := bench.Connect(ctx, bench.ConnectConfig{Config: cfg, Connections: b.Connections, Rate: b.Rate})
 	done()
 	return b.print(app.Stdout, report, err)

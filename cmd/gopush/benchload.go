@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -40,7 +41,6 @@ func (f *benchFlags) measure(ctx context.Context, app *kong.Kong, done func(), c
 
 type benchBroadcastCmd struct {
 	benchFlags
-	benchFloor
 	benchLoad
 	Connections int     `short:"n" default:"10000" help:"Connections, all subscribed to one key."`
 	Pipelined   bool    `help:"The publisher writes on before it is answered, all that the window has room for in one write."`
@@ -52,7 +52,7 @@ type benchBroadcastCmd struct {
 func (*benchBroadcastCmd) Help() string {
 	return `One publisher pushes to one key on which all connections are. With a window above 1, or several messages in a write (--batch), a server can join what goes to a connection: messages/read shows it.
 
-    gopush bench broadcast --floor bin/floor --runs 5
+    gopush bench broadcast --subject floor,gopush --runs 5
     gopush bench broadcast -n 2000 -m 400 --window 8
     gopush bench broadcast -n 2000 -m 3200 --window 128 --batch 16
     gopush bench broadcast -n 2000 -m 500 --rate 50
@@ -70,7 +70,6 @@ func (b *benchBroadcastCmd) Run(ctx context.Context, app *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	b.add(&cfg)
 	c := bench.LoadConfig{
 		Config: cfg, Shared: true, Connections: b.Connections, Publishers: 1, Pipelined: b.Pipelined, Window: b.Window, Rate: b.Rate,
 	}
@@ -82,10 +81,18 @@ func (b *benchBroadcastCmd) Run(ctx context.Context, app *kong.Kong) error {
 	return b.measure(ctx, app, done, c)
 }
 
+// checkRate judges how many of what are to come a second; 0: it is not said.
+func checkRate(rate float64, what string) error {
+	if rate >= 0 && !math.IsInf(rate, 0) {
+		return nil
+	}
+	return fmt.Errorf("--rate=%g: want %s a second", rate, what)
+}
+
 // checkPace judges the window, or the rate that is given instead.
 func checkPace(window int, rate float64, batch int) error {
-	if rate < 0 {
-		return fmt.Errorf("--rate=%g: want messages a second", rate)
+	if err := checkRate(rate, "messages"); err != nil {
+		return err
 	}
 	if rate == 0 && window < batch {
 		return fmt.Errorf("--window=%d: want room for a batch, at least %d", window, batch)

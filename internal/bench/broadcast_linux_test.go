@@ -21,7 +21,7 @@ const short = 300 * time.Millisecond
 func load(f *fake) bench.LoadConfig {
 	return bench.LoadConfig{
 		Config:      bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target, Runs: 1},
-		Connections: 3, Publishers: 1, Batch: 1, Messages: 10, Size: 40, Window: 2,
+		Connections: 3, Publishers: 1, Batch: 1, Messages: 10, Size: 60, Window: 2,
 	}
 }
 
@@ -250,7 +250,7 @@ func TestTheFloorKnowsNoKeys(t *testing.T) {
 	if want := (bench.Tally{Received: 5}); err != nil || connect.Tally != want {
 		t.Errorf("Connect counted %+v (%v), want %+v", connect, err, want)
 	}
-	load := bench.LoadConfig{Config: cfg, Connections: 5, Publishers: 1, Batch: 1, Messages: 5, Size: 40, Window: 1}
+	load := bench.LoadConfig{Config: cfg, Connections: 5, Publishers: 1, Batch: 1, Messages: 5, Size: 60, Window: 1}
 	if _, err := bench.Load(t.Context(), load); err == nil || !strings.Contains(err.Error(), "knows no keys") {
 		t.Errorf("Load to keys answered %v, want that the floor knows none", err)
 	}
@@ -305,7 +305,7 @@ func TestTableOfLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"3 connections on one key, 1 publisher, 10 messages of 40 bytes, window 2\n", "µs CPU/delivery", "gopush tcp, 2 runs",
+		"3 connections on one key, 1 publisher, 10 messages of 60 bytes, window 2\n", "µs CPU/delivery", "gopush tcp, 2 runs",
 		"at the subscribers: 84 messages; 0 lost, 0 doubled, 0 out of order, 0 connections closed\n",
 	} {
 		if !strings.Contains(out.String(), want) {

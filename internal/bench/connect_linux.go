@@ -25,7 +25,7 @@ func (cfg *ConnectConfig) run(ctx context.Context, s subject, which string) (run
 	if err != nil {
 		return run, err
 	}
-	defer t.close()
+	defer t.end(ctx, &err)
 	t.crowd.progress = func(r report) {
 		cfg.progress(fmt.Sprintf("%s: %d of %d connections", which, r.Subscribed, cfg.Connections))
 	}

@@ -36,7 +36,7 @@ func (cfg *IdleConfig) run(ctx context.Context, s subject, which string) (run Id
 	if err != nil {
 		return run, err
 	}
-	defer t.close()
+	defer t.end(ctx, &err)
 	run.Subject = s.name()
 	for _, n := range cfg.Steps {
 		cfg.progress(fmt.Sprintf("%s: %d connections", which, n))

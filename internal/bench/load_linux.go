@@ -24,7 +24,7 @@ func (cfg *LoadConfig) run(ctx context.Context, s subject, which string) (run Lo
 	if err != nil {
 		return run, err
 	}
-	defer t.close()
+	defer t.end(ctx, &err)
 	t.crowd.progress = func(r report) { cfg.progress(cfg.line(which, r)) }
 	if err := t.crowd.grow(ctx, cfg.Connections, 0); err != nil {
 		return run, err

@@ -28,7 +28,7 @@ func (t *Target) cpu() (time.Duration, error) {
 	const cpuClockSched = 2 // clock_getcpuclockid(3) makes the id of a clock so
 	var used unix.Timespec
 	if err := unix.ClockGettime(int32(^t.PID<<3|cpuClockSched), &used); err != nil {
-		return 0, fmt.Errorf("CPU of process %d: %w", t.PID, err)
+		return 0, fmt.Errorf("CPU of process %d: %w (is it there?)", t.PID, err)
 	}
 	return time.Duration(used.Nano()), nil
 }

@@ -9,28 +9,39 @@ import (
 
 // A payload is a JSON string of the size asked for, which every dialect shows as it is:
 //
-//	"SEQUENCE SENT xxxx…"    ten digits, nineteen digits
+//	"SEQUENCE KEY SIZE SENT xxxx…"    ten digits, seven, seven, nineteen
 //
-// SENT is when the message was sent, or was due, in nanoseconds of a clock.
+// KEY is the number of the key that it is pushed to, and SIZE that of the payload in bytes: what comes to somebody else,
+// or in part, is found out. SENT is when the message was sent, or was due, in nanoseconds of a clock.
 const (
 	seqDigits  = 10
+	keyDigits  = 7
+	sizeDigits = 7
 	timeDigits = 19
 
+	keyAt  = 1 + seqDigits + 1
+	sizeAt = keyAt + keyDigits + 1
+	timeAt = sizeAt + sizeDigits + 1
+	restAt = timeAt + timeDigits + 1
+
 	// MinPayload is the size in bytes of the smallest payload, its quotes included.
-	MinPayload = len(`"`) + seqDigits + len(" ") + timeDigits + len(` "`)
+	MinPayload = restAt + len(`"`)
 )
 
 // newPayload makes a payload of size bytes, at least MinPayload, that is to be stamped.
 func newPayload(size int) []byte {
 	p := bytes.Repeat([]byte{'x'}, size)
-	p[0], p[1+seqDigits], p[1+seqDigits+1+timeDigits], p[size-1] = '"', ' ', ' ', '"'
+	p[0], p[size-1] = '"', '"'
+	p[keyAt-1], p[sizeAt-1], p[timeAt-1], p[restAt-1] = ' ', ' ', ' ', ' '
+	putDigits(p[sizeAt:][:sizeDigits], int64(size))
 	return p
 }
 
-// stamp writes the sequence number and the time into a payload.
-func stamp(payload []byte, seq int64, sent time.Duration) {
+// stamp writes the number of the key, the sequence number and the time into a payload.
+func stamp(payload []byte, key int, seq int64, sent time.Duration) {
 	putDigits(payload[1:][:seqDigits], seq)
-	putDigits(payload[1+seqDigits+1:][:timeDigits], int64(sent))
+	putDigits(payload[keyAt:][:keyDigits], int64(key))
+	putDigits(payload[timeAt:][:timeDigits], int64(sent))
 }
 
 // putDigits fills dst with n.
@@ -44,6 +55,7 @@ func putDigits(dst []byte, n int64) {
 // arrival is what a message says of itself.
 type arrival struct {
 	seq  int64
+	key  int // number of the key that it was pushed to
 	sent time.Duration
 	mid  int64 // 0 where the protocol has none
 }
@@ -51,17 +63,19 @@ type arrival struct {
 // errMessage is a message that no measurement pushed in that form.
 var errMessage = errors.New("not a message of this measurement")
 
-// parsePayload reads what appendPayload made. It does not allocate unless it fails.
+// parsePayload reads a payload that was stamped. It does not allocate unless it fails.
 func parsePayload(payload []byte) (a arrival, err error) {
 	if len(payload) < MinPayload || payload[0] != '"' {
 		return arrival{}, fmt.Errorf("%w: %.200q", errMessage, payload)
 	}
 	seq, ok1 := digits(payload[1:][:seqDigits])
-	sent, ok2 := digits(payload[1+seqDigits+1:][:timeDigits])
-	if !ok1 || !ok2 {
+	key, ok2 := digits(payload[keyAt:][:keyDigits])
+	size, ok3 := digits(payload[sizeAt:][:sizeDigits])
+	sent, ok4 := digits(payload[timeAt:][:timeDigits])
+	if !ok1 || !ok2 || !ok3 || !ok4 || size != int64(len(payload)) {
 		return arrival{}, fmt.Errorf("%w: %.200q", errMessage, payload)
 	}
-	return arrival{seq: seq, sent: time.Duration(sent)}, nil
+	return arrival{seq: seq, key: int(key), sent: time.Duration(sent)}, nil
 }
 
 // parseJSON reads {"msg":PAYLOAD,"mid":MID,"gid":0} with a string as PAYLOAD, as

@@ -87,7 +87,7 @@ func (p *peer) startIn(ctx context.Context, dir, program string) (*process, erro
 		text, _ := os.ReadFile(log)
 		return nil, fmt.Errorf("%w; it said: %s", err, text)
 	}
-	return &process{Target: target, stop: stop}, nil
+	return &process{Target: target, stop: stop, ended: ended}, nil
 }
 
 // withDescriptors starts a program with all descriptors that a process can have here.

@@ -50,7 +50,7 @@ func TestPipelinedUnicastOfPeers(t *testing.T) {
 		const messages = 200
 		report, err := bench.Load(t.Context(), bench.LoadConfig{
 			Config:      bench.Config{Subjects: []string{name}, Runs: 1},
-			Connections: 10, Publishers: 2, Pipelined: true, Batch: 4, Messages: messages, Size: 40, Window: 32,
+			Connections: 10, Publishers: 2, Pipelined: true, Batch: 4, Messages: messages, Size: 60, Window: 32,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,18 @@ import (
 // process is what is measured: a node, or the floor, and how to end it if it is ours.
 type process struct {
 	Target
-	stop func()
+	stop  func()
+	ended <-chan struct{} // closed when the process has ended; nil: it is not ours
+}
+
+// gone tells whether the process has ended by itself. Its connections break a moment before that is known.
+func (p *process) gone() bool {
+	select {
+	case <-p.ended:
+		return true
+	case <-time.After(patience / 20):
+		return false
+	}
 }
 
 // start runs binary and returns when it has printed the address of the last kind.
@@ -38,7 +49,7 @@ func start(ctx context.Context, last, binary string, args ...string) (*process, 
 		return nil, fmt.Errorf("%s: did not say where it listens", strings.Join(cmd.Args, " "))
 	}
 	target.PID = cmd.Process.Pid
-	return &process{Target: target, stop: stop}, nil
+	return &process{Target: target, stop: stop, ended: ended}, nil
 }
 
 // launch starts cmd. ended is closed when its process has ended; stop asks it to, and waits. So

@@ -88,7 +88,7 @@ func (p *pusher) stamp(batch []push, due time.Duration) {
 	for i := range batch {
 		key := p.next()
 		p.sent[p.keys[key]]++
-		stamp(batch[i].payload, p.sent[p.keys[key]], due)
+		stamp(batch[i].payload, p.keys[key], p.sent[p.keys[key]], due)
 		batch[i].key = p.names[key]
 	}
 }

@@ -28,7 +28,7 @@ func (cfg *ResumeConfig) run(ctx context.Context, s subject, which string) (run 
 	if err != nil {
 		return run, err
 	}
-	defer t.close()
+	defer t.end(ctx, &err)
 	t.crowd.progress = func(r report) {
 		cfg.progress(fmt.Sprintf("%s: %d of %d devices, %d messages", which, r.Subscribed, cfg.Connections, r.Arrived))
 	}

@@ -71,7 +71,7 @@ func TestResumeCountsTheBacklog(t *testing.T) {
 				f.resume = tt.resume
 				cfg := bench.ResumeConfig{
 					Config:      bench.Config{Subjects: []string{subject}, Target: &f.Target},
-					Connections: 3, Backlog: 4, Size: 40,
+					Connections: 3, Backlog: 4, Size: 60,
 				}
 				if tt.want.Err() != nil {
 					cfg.Patience = short
@@ -148,7 +148,7 @@ func TestTableOfResume(t *testing.T) {
 	f := newFake(t)
 	report, err := bench.Resume(t.Context(), bench.ResumeConfig{
 		Config:      bench.Config{Subjects: []string{"gopush tcp"}, Target: &f.Target},
-		Connections: 3, Backlog: 4, Size: 40,
+		Connections: 3, Backlog: 4, Size: 60,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestTableOfResume(t *testing.T) {
 	if err := report.WriteTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"3 devices come back at once, 4 messages of 40 bytes wait for each\n", "seconds", "at the devices: 18 messages; 0 lost"} {
+	for _, want := range []string{"3 devices come back at once, 4 messages of 60 bytes wait for each\n", "seconds", "at the devices: 18 messages; 0 lost"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())
 		}

@@ -52,7 +52,7 @@ func (s *swarm) serve(i int, ready uint32) error {
 	}
 	s.reads++
 	s.bytes += n
-	if err := s.feed(c, s.buf[:n]); err != nil {
+	if err := s.feed(i, s.buf[:n]); err != nil {
 		return fmt.Errorf("connection %d: %w", s.number(i)+1, err)
 	}
 	return nil
@@ -68,8 +68,9 @@ func (s *swarm) greet(i int) error {
 	return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})
 }
 
-// feed takes all that is complete of what c has sent.
-func (s *swarm) feed(c *subscriber, data []byte) error {
+// feed takes all that is complete of what the server has sent to connection i.
+func (s *swarm) feed(i int, data []byte) error {
+	c := &s.subscribers[i]
 	if len(c.part) > 0 {
 		c.part = append(c.part, data...)
 		data = c.part
@@ -83,7 +84,7 @@ func (s *swarm) feed(c *subscriber, data []byte) error {
 		if n == 0 {
 			break
 		}
-		if err := s.item(c, it, now); err != nil {
+		if err := s.item(i, it, now); err != nil {
 			return err
 		}
 		data = data[n:]
@@ -92,8 +93,9 @@ func (s *swarm) feed(c *subscriber, data []byte) error {
 	return nil
 }
 
-// item takes an item that was read at now.
-func (s *swarm) item(c *subscriber, it item, now time.Duration) error {
+// item takes an item that connection i has read at now.
+func (s *swarm) item(i int, it item, now time.Duration) error {
+	c := &s.subscribers[i]
 	switch it.kind {
 	case subscribed:
 		if c.subscribed == 0 {
@@ -105,6 +107,9 @@ func (s *swarm) item(c *subscriber, it item, now time.Duration) error {
 		a, err := parsePayload(it.payload)
 		if err != nil {
 			return err
+		}
+		if key := s.keyNumber(i); a.key != key {
+			return fmt.Errorf("%w: it is for key %d, and came to one of key %d", errMessage, a.key, key)
 		}
 		a.mid = it.mid
 		if c.take(a, &s.tally) {
@@ -142,12 +147,16 @@ func (s *swarm) end(last []int64) {
 		return
 	}
 	for i := range s.subscribers {
-		key := 0
-		if !s.Shared {
-			key = s.number(i)
-		}
-		s.subscribers[i].end(last[key], &s.tally)
+		s.subscribers[i].end(last[s.keyNumber(i)], &s.tally)
 	}
+}
+
+// keyNumber returns the number of the key that connection i subscribes to.
+func (s *swarm) keyNumber(i int) int {
+	if s.Shared {
+		return 0
+	}
+	return s.number(i)
 }
 
 // leave closes all connections.

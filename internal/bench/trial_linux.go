@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 )
@@ -89,7 +90,14 @@ func uniqueKey() string {
 	return strconv.FormatInt(most/digits+rand.Int64N(most-most/digits), digits)
 }
 
-// close ends all of it.
+// end ends all of it. If the server had ended before, err says so.
+func (t *trial) end(ctx context.Context, err *error) {
+	if *err != nil && ctx.Err() == nil && t.server.gone() {
+		*err = fmt.Errorf("the server ended during the run: %w", *err)
+	}
+	t.close()
+}
+
 func (t *trial) close() {
 	t.hangUp()
 	if t.crowd != nil {

@@ -173,3 +173,20 @@ func TestLoadTellsOfPushesThatWereNotAnswered(t *testing.T) {
 		t.Errorf("Load answered %v, want that nothing comes any more", err)
 	}
 }
+
+// What is for somebody else, or was cut, is no message of the measurement.
+func TestLoadTellsOfMessagesThatAreNotTheSubscribers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ what, from, to, want string }{
+		{"another key", ` 0000000 `, ` 0000001 `, "it is for key 1, and came to one of key 0"},
+		{"another size", ` 0000060 `, ` 0000061 `, "not a message of this measurement"},
+	} {
+		f := newFake(t)
+		f.change = func(_, _ int, frame []byte) []byte { return bytes.Replace(frame, []byte(tt.from), []byte(tt.to), 1) }
+		cfg := load(f)
+		cfg.Connections = 1
+		if _, err := bench.Load(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Load answered %v, want %q", tt.what, err, tt.want)
+		}
+	}
+}
