@@ -13,8 +13,9 @@ import (
 //
 // A connection is in the batch at most once, and then nothing waits in its queue.
 
-// maxBatch is how many sends leave together. More gain nothing, and keep a processor in the kernel for longer.
-const maxBatch = 64
+// maxBatch is how many sends leave together, at most those of a turn: they keep a processor in the kernel for some
+// milliseconds. A broadcast to 10,000 cost 0.96 of the C floor with 64, 0.90 with 256, 0.87 with 512.
+const maxBatch = slice
 
 // sending is one send of a batch.
 type sending struct {

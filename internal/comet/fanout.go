@@ -229,7 +229,7 @@ func (l *loop) recycle() {
 }
 
 // maxSpareWalks bounds what many messages to many keys leave behind.
-const maxSpareWalks = maxBatch
+const maxSpareWalks = 256
 
 // group returns the group that c has or had by the name of ref, or nil if all have left since.
 func (l *loop) group(c *channel.Channel, ref uint32) *group {
