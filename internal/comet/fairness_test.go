@@ -15,6 +15,7 @@ func TestASlowConnectionDelaysNoOther(t *testing.T) {
 	for range connections {
 		f.join("a", -1)
 	}
+	f.deliver() // the greetings
 	slow := f.living()[connections/2]
 	f.engine.full[slow.fd] = true
 	fd, most := slow.fd, f.loop.g.limits.Load().MaxPendingMessages
