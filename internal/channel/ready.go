@@ -1,6 +1,9 @@
 package channel
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // readyQueue has the channels that wait for a loader or the appender. It is bounded by the pushes under way:
 // each of its channels has at least one.
@@ -44,10 +47,8 @@ func (q *readyQueue) take(dst []*Channel, most int) []*Channel {
 	}
 	n := min(len(q.queue), most)
 	dst = append(dst[:0], q.queue[:n]...)
-	rest := copy(q.queue, q.queue[n:])
-	clear(q.queue[rest:])
-	q.queue = q.queue[:rest]
-	if rest > 0 {
+	q.queue = slices.Delete(q.queue, 0, n)
+	if len(q.queue) > 0 {
 		q.filled.Signal()
 	}
 	return dst

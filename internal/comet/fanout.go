@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"slices"
 	"time"
 
 	"gopush/internal/channel"
@@ -141,7 +142,7 @@ func (l *loop) round(budget int) int {
 			l.endWalk(ref, g)
 		}
 	}
-	l.walks = l.walks[:copy(l.walks, l.walks[n:])]
+	l.walks = slices.Delete(l.walks, 0, n)
 	return budget
 }
 
@@ -177,9 +178,7 @@ func (w *walk) next(b *inbox) {
 		n++
 	}
 	w.now = append(w.now, w.later[:n]...)
-	rest := copy(w.later, w.later[n:])
-	clear(w.later[rest:])
-	w.later = w.later[:rest]
+	w.later = slices.Delete(w.later, 0, n)
 }
 
 // finish forgets the messages that were delivered.
