@@ -61,9 +61,9 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 // add makes p, which has its mid, an entry.
 func (b *batch) add(p *pending, prev int64) {
 	b.entries = append(b.entries, Entry{
-		Key: p.push.Key, IdemKey: p.push.IdemKey,
+		IdemKey: p.push.IdemKey, Trim: p.push.Trim,
 		Message: message.Message{
-			Mid: p.mid, Prev: prev, GID: p.push.GID, Expires: p.expires(), Form: p.push.Form, Payload: p.push.Payload,
+			Key: p.push.Key, Mid: p.mid, Prev: prev, GID: p.push.GID, Expires: p.expires(), Form: p.push.Form, Payload: p.push.Payload,
 		},
 	})
 	if p.since.Before(b.since) {

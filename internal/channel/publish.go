@@ -165,7 +165,7 @@ func (h *Hub) releaseLive(c *Channel, p *pending) (touched SinkSet) {
 	if c.state&loaded == 0 {
 		h.Stats.Unresolved.Add(1) // the store cannot be read; live delivery goes on
 	}
-	m := &message.Message{Mid: p.mid, Prev: c.stored, GID: p.push.GID, Form: p.push.Form, Payload: p.push.Payload}
+	m := &message.Message{Key: p.push.Key, Mid: p.mid, Prev: c.stored, GID: p.push.GID, Form: p.push.Form, Payload: p.push.Payload}
 	touched = h.release(c, m)
 	p.done(m.Mid, false, c.subscribers())
 	return touched

@@ -117,5 +117,7 @@ func (h *Hub) Subscribers(key string) int {
 // Info returns what is known of key.
 func (h *Hub) Info(ctx context.Context, key string) (message.KeyInfo, error) {
 	info, err := h.cfg.Store.Info(ctx, key)
-	return message.KeyInfo{Subscribers: h.Subscribers(key), Last: info.Last, Stored: info.Length}, err
+	return message.KeyInfo{
+		Subscribers: h.Subscribers(key), Last: info.Last, Stored: info.Length, First: info.First, Added: info.Added, Exists: info.Exists,
+	}, err
 }

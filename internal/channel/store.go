@@ -11,9 +11,9 @@ import (
 
 // Entry is one message on its way into a store.
 type Entry struct {
-	Key string
 	message.Message
-	IdemKey []byte // nil: none
+	IdemKey []byte       // nil: none
+	Trim    message.Trim // of the key, in the same commit
 }
 
 // Info is what a store knows of a key without reading its messages.
@@ -23,6 +23,7 @@ type Info struct {
 	Length int   // messages that are there, expired ones that were not swept yet included
 	Added  int64 // messages ever stored
 	Since  int64 // the store has the record of all that was stored for the key after this mid
+	Exists bool  // something was stored for the key, or a group made, since it was last deleted whole
 }
 
 // What Append and the reads answer besides nil. They wrap what a push fails with, so that a
@@ -48,7 +49,8 @@ type Store interface {
 	// (Prev is not the key's last stored mid), a *Duplicate with the first mid of the same
 	// IdemKey, ErrUnavailable (not stored) or ErrUnknown (it may or may not be there). Entries of
 	// one key stand in order and chain their Prev. It returns by ctx's deadline. The entries are
-	// the store's until then, and for good when one is ErrUnknown; payloads are never changed.
+	// the store's until then, and for good when one is ErrUnknown; payloads are never changed. An entry's Trim is
+	// carried out in the same commit, after it.
 	Append(ctx context.Context, entries []Entry) []error
 
 	// Range returns unexpired messages of key with from <= mid <= to, oldest first (newest
@@ -61,7 +63,7 @@ type Store interface {
 	Info(ctx context.Context, key string) (Info, error)
 
 	// Delete removes the messages mids of key, or all when none is given, and returns how many
-	// were there. The key's last mid stays known.
+	// were there. The key's last mid stays known; without mids the key does not exist any more, and its groups go too.
 	Delete(ctx context.Context, key string, mids ...int64) (int, error)
 
 	// Trim removes the oldest messages of key until at most keep are left (keep < 0: any number)
@@ -69,7 +71,7 @@ type Store interface {
 	Trim(ctx context.Context, key string, keep int, minMid int64) (int, error)
 
 	// Keys returns at most limit keys that have a record, in an order of the store's own, and the
-	// cursor for the next call; "" begins and ends.
+	// cursor for the next call; "" begins and ends. Keys that do not exist any more (Info.Exists) are left out.
 	Keys(ctx context.Context, cursor string, limit int) (keys []string, next string, err error)
 
 	Close() error
@@ -82,6 +84,50 @@ type Limits interface {
 	MidLimit(ctx context.Context) (int64, error)
 	// SetMidLimit makes node's limit durable; a lower one than before is ignored.
 	SetMidLimit(ctx context.Context, node string, limit int64) error
+}
+
+// Groups keeps the cursors of devices: the consumer groups of keys, with the semantics of Redis
+// 7.0. Ack, and all but what is said otherwise below, is durable when it returns; what was acknowledged stays so
+// together with the delivery that it acknowledges. Deliveries (ReadGroup, Claim, AutoClaim) may be lost in a crash:
+// then they come again. A group that nobody uses costs no memory in a store that has a disk. What is pending in a group
+// beyond max_stored_per_key is forgotten where its messages are gone, oldest first. Where a group or a key must be there and is
+// not, the error is message.ErrNoGroup or message.ErrNoKey. Methods may be called concurrently.
+type Groups interface {
+	// CreateGroup makes a group at mid last (message.LastMid: the key's last). Without create a key that does not exist
+	// is an error; with it the key exists from now on.
+	CreateGroup(ctx context.Context, key, group string, last int64, create bool) error
+	// SetGroup moves a group to mid last (message.LastMid: the key's last).
+	SetGroup(ctx context.Context, key, group string, last int64) error
+	// DestroyGroup removes a group, and tells whether it was there. The key must exist.
+	DestroyGroup(ctx context.Context, key, group string) (bool, error)
+	// CreateConsumer makes a consumer, and tells whether it is new.
+	CreateConsumer(ctx context.Context, key, group, consumer string) (bool, error)
+	// DeleteConsumer removes a consumer and what is pending with it, and returns how much that was.
+	DeleteConsumer(ctx context.Context, key, group, consumer string) (pending int, err error)
+
+	// ReadGroup delivers messages that the group has not seen, oldest first.
+	ReadGroup(ctx context.Context, r message.GroupRead) ([]message.Message, error)
+	// ReadPending returns what is pending with a consumer after a mid, oldest first. It changes
+	// nothing but when the consumer was seen; count and maxBytes are as in message.GroupRead.
+	ReadPending(ctx context.Context, key, group, consumer string, after int64, count, maxBytes int) ([]message.Delivery, error)
+	// Ack takes mids off what is pending, and returns how many of them were. An unknown group is no error.
+	Ack(ctx context.Context, key, group string, mids ...int64) (int, error)
+
+	// Pending sums up what is pending.
+	Pending(ctx context.Context, key, group string) (message.PendingSummary, error)
+	// PendingRange lists what is pending, by mid.
+	PendingRange(ctx context.Context, key, group string, f message.PendingFilter) ([]message.Pending, error)
+	// Claim gives those of mids that are pending to c.Consumer, and returns them. Those whose messages are gone are
+	// pending no more.
+	Claim(ctx context.Context, c message.Claim, mids []int64) ([]message.Message, error)
+	// AutoClaim does so with at most count that are pending from a mid on, looking at no more than ten times as many; next is where to go on,
+	// 0: that was all. gone are those whose messages are gone: pending no more.
+	AutoClaim(ctx context.Context, c message.Claim, from int64, count int) (claimed []message.Message, gone []int64, next int64, err error)
+
+	// GroupsOf lists the groups of a key, by name.
+	GroupsOf(ctx context.Context, key string) ([]message.Group, error)
+	// Consumers lists the consumers of a group, by name.
+	Consumers(ctx context.Context, key, group string) ([]message.Consumer, error)
 }
 
 // Tokens keeps the tokens of keys, by hash, for package auth.

@@ -27,6 +27,7 @@ const (
 // Message is one message of one key. It is made once, when it is released or read from a
 // store, and then shared by everything that sends it: nobody changes it or its payload.
 type Message struct {
+	Key     string    // it was pushed to
 	Mid     int64     // strictly increasing within a key, see NextMid
 	Prev    int64     // mid of the last stored message of the key before this one; 0: none
 	GID     int       // Private or Public
@@ -49,6 +50,17 @@ type Push struct {
 	GID     int
 	Expire  time.Duration // how long it is kept for devices that are away; 0: live only, never stored
 	IdemKey []byte        // a repeated push with the same one is answered with the first mid; nil: none
+	Mids    Span          // what the mid is to be chosen from; zero: the next one
+	Trim    Trim          // what is removed in the commit that stores it; zero: nothing
+}
+
+// Span is the mids from First to Last, both included. The zero value is all of them.
+type Span struct{ First, Last int64 }
+
+// Trim says which of a key's stored messages, oldest first, are not to be kept.
+type Trim struct {
+	Keep   int   // all but so many, when positive; -1: all, the new one too
+	MinMid int64 // those below
 }
 
 // Receipt answers a Push.
@@ -64,12 +76,19 @@ type KeyInfo struct {
 	Subscribers int   // connections of this node that are subscribed
 	Last        int64 // mid of the last stored message, also when it is gone by now; 0: none known
 	Stored      int   // messages that can still be read
+	First       int64 // mid of the oldest message that can still be read; 0: none. May lag behind expiry.
+	Added       int64 // messages ever stored
+	Exists      bool  // something was stored, or a device's cursor made, since the key was last deleted whole
 }
 
 // What a push or a read can fail with, for the caller to decide on.
 var (
 	// ErrTooLarge: the payload is larger than max_message_bytes.
 	ErrTooLarge = errors.New("message too large")
+	// ErrMid: no mid of Push.Mids may be given any more: the key's last one is not below.
+	ErrMid = errors.New("mid not above the last one")
+	// ErrMidAhead: the mid asked for is too far ahead of the clock.
+	ErrMidAhead = errors.New("mid too far ahead of the clock")
 	// ErrUnavailable: the store cannot take or read it now; nothing was stored; try again later.
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrUnknown: the store did not answer in time; the message may or may not be stored.

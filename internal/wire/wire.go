@@ -30,5 +30,12 @@ const (
 	Prev                          // prev follows gid
 	Deflate                       // permessage-deflate was agreed on; without WebSocket it means nothing
 
-	NumVariants = 1 << iota // how many there are, for arrays by Variant
+	// Redis is a delivery of pub/sub. With it the bits above mean something else.
+	Redis
+
+	RESP3 Variant = 1 // with Redis: of the push type
+	IDs   Variant = 2 // with Redis and RESP3: with the id as an attribute
+	Shard Variant = 4 // with Redis: to who said SSUBSCRIBE
+
+	NumVariants = int(Redis|RESP3|IDs|Shard) + 1 // how many there are, for arrays by Variant
 )

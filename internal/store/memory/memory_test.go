@@ -26,7 +26,7 @@ func TestForgets(t *testing.T) {
 	ctx, now := context.Background(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := memory.New(memory.Config{Now: func() time.Time { return now }})
 	add := func(key string, expires time.Time) {
-		e := channel.Entry{Key: key, Message: message.Message{Mid: message.MidAt(now), Expires: expires}}
+		e := channel.Entry{Message: message.Message{Key: key, Mid: message.MidAt(now), Expires: expires}}
 		if err := s.Append(ctx, []channel.Entry{e})[0]; err != nil {
 			t.Fatalf("Append to %s: %v", key, err)
 		}

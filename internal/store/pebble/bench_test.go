@@ -53,9 +53,9 @@ func publish(b *testing.B, s *pebble.Store, left *atomic.Int64, p, keys, message
 		now := time.Now()
 		for i := range entries {
 			k := i % keys
-			m := message.Message{Mid: message.NextMid(now, last[k]), Prev: last[k], Expires: now.Add(time.Hour), Payload: payload}
+			m := message.Message{Key: fmt.Sprint("publisher ", p, " key ", k), Mid: message.NextMid(now, last[k]), Prev: last[k], Expires: now.Add(time.Hour), Payload: payload}
 			last[k] = m.Mid
-			entries[i] = channel.Entry{Key: fmt.Sprint("publisher ", p, " key ", k), Message: m}
+			entries[i] = channel.Entry{Message: m}
 		}
 		for _, err := range s.Append(context.Background(), entries) {
 			if err != nil {
@@ -129,8 +129,8 @@ func filled(b *testing.B, dir string, messages, keys int) *pebble.Store {
 			for n := left.Add(1) - 1; n < int64(keys); n = left.Add(1) - 1 {
 				entries, last := make([]channel.Entry, messages), int64(0)
 				for i := range entries {
-					m := message.Message{Mid: message.NextMid(now, last), Prev: last, Expires: now.Add(time.Hour), Payload: payload}
-					entries[i], last = channel.Entry{Key: keyName(int(n)), Message: m}, m.Mid
+					m := message.Message{Key: keyName(int(n)), Mid: message.NextMid(now, last), Prev: last, Expires: now.Add(time.Hour), Payload: payload}
+					entries[i], last = channel.Entry{Message: m}, m.Mid
 				}
 				for _, err := range s.Append(context.Background(), entries) {
 					if err != nil {

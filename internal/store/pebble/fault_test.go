@@ -209,7 +209,7 @@ func TestHangingDisk(t *testing.T) {
 func appendFor(s channel.Store, key string, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	e := channel.Entry{Key: key, Message: message.Message{Mid: 4, Expires: message.Never}}
+	e := channel.Entry{Message: message.Message{Key: key, Mid: 4, Expires: message.Never}}
 	return s.Append(ctx, []channel.Entry{e})[0]
 }
 

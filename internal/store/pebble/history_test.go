@@ -66,7 +66,7 @@ func (h *history) append(k *keyHistory, s channel.Store) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	mid := h.mid.Add(message.MidStep)
-	e := channel.Entry{Key: k.name, Message: message.Message{Mid: mid, Prev: k.last, Expires: message.Never, Payload: payload}}
+	e := channel.Entry{Message: message.Message{Key: k.name, Mid: mid, Prev: k.last, Expires: message.Never, Payload: payload}}
 	err := s.Append(ctx, []channel.Entry{e})[0]
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +94,7 @@ func (h *history) append(k *keyHistory, s channel.Store) error {
 // fail appends one message and returns its error.
 func (h *history) fail(t *testing.T, s channel.Store) error {
 	t.Helper()
-	e := channel.Entry{Key: "refused", Message: message.Message{Mid: h.mid.Add(message.MidStep), Expires: message.Never}}
+	e := channel.Entry{Message: message.Message{Key: "refused", Mid: h.mid.Add(message.MidStep), Expires: message.Never}}
 	return s.Append(context.Background(), []channel.Entry{e})[0]
 }
 

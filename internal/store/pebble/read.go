@@ -29,7 +29,7 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 	if limit <= 0 || int64(limit) > r.count {
 		limit = int(r.count)
 	}
-	got, err := s.collect(ctx, iter, reverse, limit, maxBytes)
+	got, err := s.collect(ctx, iter, key, reverse, limit, maxBytes)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -40,7 +40,7 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 const firstRoom = 16
 
 // collect reads at most limit messages that are not expired.
-func (s *Store) collect(ctx context.Context, iter *pebbledb.Iterator, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+func (s *Store) collect(ctx context.Context, iter *pebbledb.Iterator, key string, reverse bool, limit, maxBytes int) ([]message.Message, error) {
 	first, next := iter.First, iter.Next
 	if reverse {
 		first, next = iter.Last, iter.Prev
@@ -63,7 +63,7 @@ func (s *Store) collect(ctx context.Context, iter *pebbledb.Iterator, reverse bo
 		if found == nil {
 			found = make([]message.Message, 0, min(limit, firstRoom))
 		}
-		m.Payload = payloads.clone(m.Payload)
+		m.Key, m.Payload = key, payloads.clone(m.Payload)
 		if found = append(found, m); len(found) == limit {
 			return found, nil
 		}

@@ -170,7 +170,7 @@ func TestSweepWhileAppending(t *testing.T) {
 
 func appendExpiring(t *testing.T, s channel.Store, key string, mid int64, expires time.Time) {
 	t.Helper()
-	e := channel.Entry{Key: key, Message: message.Message{Mid: mid, Prev: mid - 4, Expires: expires}}
+	e := channel.Entry{Message: message.Message{Key: key, Mid: mid, Prev: mid - 4, Expires: expires}}
 	if err := s.Append(context.Background(), []channel.Entry{e})[0]; err != nil {
 		t.Fatalf("Append %d to %s: %v", mid, key, err)
 	}
@@ -191,8 +191,8 @@ func mustChain(t *testing.T, s channel.Store, now time.Time, key string, n int, 
 	t.Helper()
 	entries, last := make([]channel.Entry, n), int64(0)
 	for i := range entries {
-		m := message.Message{Mid: message.NextMid(now, last), Prev: last, Expires: now.Add(ttl)}
-		entries[i], last = channel.Entry{Key: key, Message: m}, m.Mid
+		m := message.Message{Key: key, Mid: message.NextMid(now, last), Prev: last, Expires: now.Add(ttl)}
+		entries[i], last = channel.Entry{Message: m}, m.Mid
 	}
 	for _, err := range s.Append(context.Background(), entries) {
 		if err != nil {

@@ -52,12 +52,12 @@ func mid(n int) int64 { return message.MidAt(t0) + int64(n)*message.MidStep }
 // entry returns an entry for key that lives for ttl from now on. n and prev count mids as mid
 // does; a prev below 0 is none.
 func (f *fixture) entry(key string, n, prev int, ttl time.Duration) channel.Entry {
-	m := message.Message{Mid: mid(n), Expires: f.clock.Now().Add(ttl), GID: n % 2, Form: message.Form(n / 2 % 2)}
+	m := message.Message{Key: key, Mid: mid(n), Expires: f.clock.Now().Add(ttl), GID: n % 2, Form: message.Form(n / 2 % 2)}
 	m.Payload = fmt.Appendf(nil, "payload %d of %s", n, key)
 	if prev >= 0 {
 		m.Prev = mid(prev)
 	}
-	return channel.Entry{Key: key, Message: m}
+	return channel.Entry{Message: m}
 }
 
 // chain returns the entries from to to of key, each following the one before it.

@@ -82,7 +82,7 @@ func (x *modelTest) append(rt *rapid.T) {
 	var entries []channel.Entry
 	var want []error
 	for range rapid.IntRange(1, 8).Draw(rt, "entries") {
-		e, k := channel.Entry{Key: drawKey(rt)}, (*modelKey)(nil)
+		e, k := channel.Entry{Message: message.Message{Key: drawKey(rt)}}, (*modelKey)(nil)
 		k = x.m.key(e.Key)
 		x.mid += message.MidStep
 		e.Mid, e.Prev = x.mid, k.last

@@ -152,7 +152,7 @@ func infoSince(t *testing.T, open Open) {
 	if got := f.info("k").Since; got != horizon {
 		t.Errorf("Since of an unknown key 40 days later = %d, want %d, 30 days ago", got, horizon)
 	}
-	f.mustAppend(channel.Entry{Key: "k", Message: message.Message{Mid: message.MidAt(f.clock.Now()), Expires: message.Never}})
+	f.mustAppend(channel.Entry{Message: message.Message{Key: "k", Mid: message.MidAt(f.clock.Now()), Expires: message.Never}})
 	f.clock.step(40 * 24 * time.Hour)
 	if got := f.info("k").Since; got != horizon {
 		t.Errorf("Since of a key with a record = %d, want it to stay at %d", got, horizon)
