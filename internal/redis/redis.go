@@ -50,11 +50,11 @@ type Groups interface {
 	Consumers(ctx context.Context, key, group string) ([]message.Consumer, error)
 }
 
-// Clients is how commands reach the connections of a node that speak Redis. Both may block. match is called
-// with locks held: it only looks.
+// Clients is how commands reach the connections of a node that speak Redis. Both may block. What they are given is called with
+// locks held, for one connection at a time: it does not block, and keeps nothing of the Client, whose session is another's.
 type Clients interface {
-	// Clients returns at most limit of those that match, by id.
-	Clients(ctx context.Context, limit int, match func(*Client) bool) []Client
+	// VisitClients calls visit for each, in no order, until it returns false or ctx ends.
+	VisitClients(ctx context.Context, visit func(*Client) (more bool))
 	// KillClients closes those that match and returns how many there were.
 	KillClients(ctx context.Context, match func(*Client) bool) int
 }
