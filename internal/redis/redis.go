@@ -70,7 +70,7 @@ type Client struct {
 }
 
 // Subscriptions counts what a connection subscribes to.
-type Subscriptions struct{ Channels, Shards, Patterns int }
+type Subscriptions struct{ Channels, Shards, Patterns int32 }
 
 // How is one of the ways to subscribe.
 type How uint8
@@ -111,6 +111,8 @@ type Step struct {
 	Names [][]byte // alias the command
 
 	Wait *Waiting
+
+	call call // while Server.Command runs: a command costs no allocation
 }
 
 // Waiting is a read that waits for messages of keys: XREAD or XREADGROUP with BLOCK.

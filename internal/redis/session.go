@@ -1,83 +1,95 @@
 package redis
 
-import (
-	"context"
-	"time"
-)
-
-// Session is what a connection has said so far. It is owned by whoever has the connection.
+// Session is what a connection has said so far. It is owned by whoever has the connection, who reads and counts Subscriptions.
+// There are millions of them: what few have said stands in more.
 type Session struct {
-	id    int64
-	trust Trust
-	three bool // RESP3
+	id   int64
+	more *more // nil: nothing of that
 
 	Subscriptions Subscriptions // kept by who carries steps out
+
+	state state
+	last  uint16 // number of the command that it ran last, from 1 on
 }
 
-// Trust says what a connection may do.
-type Trust struct {
-	Admin bool // it came to an admin listener: push, delete, see others
-	Open  bool // an admin needs no API key: a local program
-}
+// state is what a session is and was told, as bits.
+type state uint16
 
-// Config has what a Server needs.
-type Config struct {
-	Keys    Keys
-	Groups  Groups  // nil: this node's store keeps none
-	Clients Clients // may be set later, before the first command
+const (
+	admin         state = 1 << iota // came to an admin listener
+	open                            // an admin who needs no API key
+	authenticated                   // an admin who showed one
+	resp3                           //
+	attributes                      // deliveries carry their id
+	noEvict                         // CLIENT NO-EVICT, which changes nothing here
+	noTouch                         //
+	muted                           // CLIENT REPLY OFF
+	mutedOnce                       // CLIENT REPLY SKIP: so is the reply of the next command
+	mutesNext                       // this is the command that said so
+)
 
-	// Authorize checks the token that somebody shows for key. It may block. Errors wrap message.ErrUnknownKey or
-	// message.ErrToken; others mean that it could not be checked. nil: every key is open to all.
-	Authorize   func(ctx context.Context, key, token string) (tag uint64, err error)
-	Revocations func() uint64 // moves whenever a token was revoked; needed with Authorize
-
-	// APIKey tells whether secret is that of the API key with name, or of any if name is "" or "default". It does not block.
-	APIKey  func(name, secret string) bool
-	APIKeys func() (generation any) // another one, comparable, when the API keys may have changed
-
-	Limits func() Limits
-	Facts  func() Facts // for INFO and CONFIG GET
-	Now    func() time.Time
-}
-
-// Limits are those of the settings of the same name.
-type Limits struct {
-	MaxKeyBytes     int
-	MaxMessageBytes int
-	MaxReplyBytes   [2]int // payload in one reply: to public connections, to admin ones
-}
-
-// Facts are what INFO shows beside what Keys and Clients know.
-type Facts struct {
-	Version     string // gopush's
-	Node        string
-	Started     time.Time
-	Addr        string // of the listener, first one
-	Connections int    // open ones, all protocols
-	Subscribers int64  // subscriptions
-	Commands    int64
-	Accepted    int64
-	Pushed      int64
-	Stored      int64
+// more is what few sessions have.
+type more struct {
+	name, library, version string // as the client calls itself
 }
 
 // NewSession returns the session of a connection that said nothing yet. id is its own on the node, above 0.
 func (s *Server) NewSession(id int64, trust Trust) *Session {
-	return &Session{id: id, trust: trust}
+	c := &Session{id: id}
+	c.set(admin, trust.Admin)
+	c.set(open, trust.Open)
+	return c
 }
 
 // ID returns the id that NewSession was given.
 func (c *Session) ID() int64 { return c.id }
 
 // RESP3 tells how replies and deliveries look to c.
-func (c *Session) RESP3() bool { return c.three }
+func (c *Session) RESP3() bool { return c.is(resp3) }
 
 // Attributes tells whether deliveries to c carry their id as an attribute: RESP3, and the client said CLIENT CAPA attributes.
-func (c *Session) Attributes() bool { return false }
+func (c *Session) Attributes() bool { return c.is(resp3 | attributes) }
+
+func (c *Session) is(what state) bool { return c.state&what == what }
+
+func (c *Session) set(what state, on bool) {
+	c.state &^= what
+	if on {
+		c.state |= what
+	}
+}
+
+func (c *Session) admin() bool { return c.is(admin) }
 
 // AppendSubscribed appends the confirmation of one subscription or, with off, of its end. c.Subscriptions counts it already.
 // A nil name says that there was none to end.
-func (c *Session) AppendSubscribed(dst []byte, how How, off bool, name []byte) []byte { return dst }
+func (c *Session) AppendSubscribed(dst []byte, how How, off bool, name []byte) []byte {
+	r := reply{dst: dst, three: c.RESP3()}
+	r.push(3)
+	word, count := how.word(), c.Subscriptions.Channels+c.Subscriptions.Patterns
+	if how == Shard {
+		count = c.Subscriptions.Shards
+	}
+	if off {
+		word = "un" + word
+	}
+	r.text(word)
+	if name == nil {
+		r.null()
+	} else {
+		r.bulk(name)
+	}
+	r.int(int64(count))
+	return r.dst
+}
 
-// AppendError appends what a client is told when err was met: by a push, a read, a subscription.
-func (s *Server) AppendError(dst []byte, err error) []byte { return dst }
+// ran remembers which command c ran last.
+func (c *Session) ran(command *command) { c.last = command.number }
+
+// mutes tells whether the reply of the command that ran is to be left out, and goes on to the next.
+func (c *Session) mutes() bool {
+	once := c.is(mutedOnce)
+	c.set(mutedOnce, c.is(mutesNext))
+	c.set(mutesNext, false)
+	return once || c.is(muted)
+}

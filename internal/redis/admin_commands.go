@@ -1,0 +1,4 @@
+package redis
+
+// adminCommands are those of admins.
+func adminCommands() []command { return nil }

@@ -1,0 +1,53 @@
+package redis
+
+import (
+	"context"
+	"time"
+)
+
+// Trust says what a connection may do.
+type Trust struct {
+	Admin bool // it came to an admin listener: push, delete, see others
+	Open  bool // an admin needs no API key: a local program
+}
+
+// Config has what a Server needs.
+type Config struct {
+	Keys    Keys
+	Groups  Groups  // nil: this node's store keeps none
+	Clients Clients // may be set later, before the first command
+
+	// Authorize checks the token that somebody shows for key. It may block. Errors wrap message.ErrUnknownKey or
+	// message.ErrToken; others mean that it could not be checked. nil: every key is open to all.
+	Authorize   func(ctx context.Context, key, token string) (tag uint64, err error)
+	Revocations func() uint64 // moves whenever a token was revoked; needed with Authorize
+
+	// APIKey tells whether secret is that of the API key with name, or of any if name is "" or "default". It does not block.
+	APIKey  func(name, secret string) bool
+	APIKeys func() (generation any) // another one, comparable, when the API keys may have changed
+
+	Limits func() Limits
+	Facts  func() Facts // for INFO and CONFIG GET
+	Now    func() time.Time
+}
+
+// Limits are those of the settings of the same name.
+type Limits struct {
+	MaxKeyBytes     int
+	MaxMessageBytes int
+	MaxReplyBytes   [2]int // payload in one reply: to public connections, to admin ones
+}
+
+// Facts are what INFO shows beside what Keys and Clients know.
+type Facts struct {
+	Version     string // gopush's
+	Node        string
+	Started     time.Time
+	Addr        string // of the listener, first one
+	Connections int    // open ones, all protocols
+	Subscribers int64  // subscriptions
+	Commands    int64
+	Accepted    int64
+	Pushed      int64
+	Stored      int64
+}

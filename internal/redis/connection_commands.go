@@ -1,0 +1,4 @@
+package redis
+
+// connectionCommands are those of connections.
+func connectionCommands() []command { return nil }

@@ -1,0 +1,4 @@
+package redis
+
+// cursorCommands are those of cursors.
+func cursorCommands() []command { return nil }

@@ -1,0 +1,4 @@
+package redis
+
+// keyCommands are those of keys.
+func keyCommands() []command { return nil }

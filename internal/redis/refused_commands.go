@@ -1,0 +1,4 @@
+package redis
+
+// refusedCommands are those of refuseds.
+func refusedCommands() []command { return nil }

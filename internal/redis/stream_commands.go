@@ -1,0 +1,4 @@
+package redis
+
+// streamCommands are those of streams.
+func streamCommands() []command { return nil }
