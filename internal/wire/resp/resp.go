@@ -1,7 +1,8 @@
 // Package resp is the grammar of RESP without its meaning: bytes to commands, and what
 // answers them to bytes.
 //
-//	"*2\r\n$3\r\nsub\r\n$1\r\nk\r\n"  ── ParseCommand ──>  ["sub" "k"]
+//	"*2\r\n$3\r\nsub\r\n$1\r\nk\r\n"  ── ParseCommand ──>  ["sub" "k"]     legacy clients: what they send and no more
+//	"ECHO 'a b'\r\n"                 ── ParseRequest ──>  ["ECHO" "a b"]  Redis clients: all that Redis takes
 //
 // It promises that a length that a peer announces is checked against a limit as soon as its
 // line is there and allocates nothing; that what was parsed does not depend on how the bytes
