@@ -17,6 +17,7 @@ type benchCmd struct {
 	Broadcast benchBroadcastCmd `cmd:"" help:"What a delivery of messages to one key costs, with all connections on it."`
 	Unicast   benchUnicastCmd   `cmd:"" help:"What a message costs from its push to its one subscriber, over many keys."`
 	Mixed     benchMixedCmd     `cmd:"" help:"A steady load of stored messages while connections leave and resume."`
+	Store     benchStoreCmd     `cmd:"" help:"What it costs to store messages that nobody is there for, in memory or on disk."`
 	Resume    benchResumeCmd    `cmd:"" help:"Devices that come back all at once, each with a backlog."`
 	Connect   benchConnectCmd   `cmd:"" help:"What a new connection costs that subscribes."`
 	Idle      benchIdleCmd      `cmd:"" help:"Memory for each idle subscribed connection."`
@@ -38,6 +39,8 @@ CPU is that of the server, user and system, the push included. Latency is from b
     gopush bench resume --connections 15000 --backlog 10
     gopush bench idle --protocol tcp,ws
     gopush bench unicast --pipelined --subject gopush,redis,nats,mosquitto,nchan
+    gopush bench unicast -n 1000 -p 8 --batch 64 --window 1024 --protocol redis --subject gopush,redis
+    gopush bench store --protocol streams --subject gopush,redis --store disk
     gopush bench connect --server 127.0.0.1:6969 --admin 127.0.0.1:6970 --ops 127.0.0.1:6971 --pid $(pidof gopush)
 `
 }
@@ -45,7 +48,8 @@ CPU is that of the server, user and system, the push included. Latency is from b
 // benchFlags are those that every measurement has.
 type benchFlags struct {
 	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush, floor, redis, nats, mosquitto, nchan (make peers-deps installs what is not there)."`
-	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws" help:"What subscribers of gopush speak: tcp, ws, or both in turn."`
+	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws,redis,streams" help:"What is spoken, one after the other, to gopush: tcp or ws by subscribers, with pushes over HTTP; redis (SUBSCRIBE and PUBLISH) or streams (XREAD BLOCK and XADD) by all. Redis is spoken to by redis or streams."`
+	Store     bench.Store      `default:"default" enum:"default,memory,disk" help:"Where gopush and redis have what is stored when they answer: memory, or disk, synced. By default gopush on disk, redis in memory."`
 	Runs      int              `default:"3" help:"How often all is repeated; the table has medians."`
 	Processes int              `placeholder:"N" help:"Processes that subscribers are spread over. By default as many as the limit of open files asks for."`
 	JSON      bool             `name:"json" help:"Print the figures of every run as JSON instead of a table."`
@@ -74,7 +78,7 @@ func atLeast(flag string, value, least int) error {
 
 // config is what the flags come to. done removes the line of progress.
 func (f *benchFlags) config(app *kong.Kong) (c bench.Config, done func(), err error) {
-	c = bench.Config{Runs: f.Runs, Processes: f.Processes, Subjects: f.subjects()}
+	c = bench.Config{Runs: f.Runs, Processes: f.Processes, Subjects: f.subjects(), Store: f.Store}
 	done = func() {}
 	if c.Binary, err = os.Executable(); err != nil {
 		return c, done, err
@@ -89,16 +93,31 @@ func (f *benchFlags) config(app *kong.Kong) (c bench.Config, done func(), err er
 	return c, done, nil
 }
 
-// subjects are the names of what is measured: gopush is one for each protocol.
+// subjects are the names of what is measured: gopush is one for each protocol, and redis for those of them that it has.
 func (f *benchFlags) subjects() (names []string) {
 	for _, s := range f.Subject {
-		if s != "gopush" {
+		switch s {
+		case "gopush":
+			for _, p := range f.Protocol {
+				names = append(names, "gopush "+string(p))
+			}
+		case "redis":
+			names = append(names, f.redis()...)
+		default:
 			names = append(names, s)
-			continue
 		}
-		for _, p := range f.Protocol {
-			names = append(names, "gopush "+string(p))
-		}
+	}
+	return names
+}
+
+// redis is "redis", which is SUBSCRIBE and PUBLISH, unless streams are asked for.
+func (f *benchFlags) redis() (names []string) {
+	streams := slices.Contains(f.Protocol, bench.Streams)
+	if !streams || slices.Contains(f.Protocol, bench.Redis) {
+		names = append(names, "redis")
+	}
+	if streams {
+		names = append(names, "redis streams")
 	}
 	return names
 }

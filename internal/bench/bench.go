@@ -35,10 +35,11 @@ type Target struct {
 
 // Config is what every measurement is told.
 type Config struct {
-	Subjects  []string      // measured in turn: "gopush tcp", "gopush ws", "floor", a peer
+	Subjects  []string      // measured in turn: "gopush tcp", "gopush streams", "floor", a peer
 	Floor     string        // program made of bench/floor.c, for the subject "floor"
 	Binary    string        // gopush, started as "gopush serve" on free ports for each run, and as "gopush bench worker"
 	Target    *Target       // measured instead, if not nil
+	Store     Store         // where what is stored has to be when a push is answered
 	Runs      int           // how often all is repeated; at least once
 	Processes int           // that subscribers are spread over; 0: as many as the limit of open files asks for
 	Patience  time.Duration // without any message, until what is missing is lost; 0: 10 s
@@ -71,11 +72,24 @@ func inTurn[R any](ctx context.Context, c *Config, measure func(ctx context.Cont
 	return all, nil
 }
 
-// Protocol is how subscribers of a measurement speak.
+// Protocol is how subscribers of a measurement speak, and publishers.
 type Protocol string
 
-// The protocols, docs/design.md, "legacy RESP" and "legacy WebSocket".
+// The protocols: docs/design.md, "legacy RESP" and "legacy WebSocket", both with pushes over HTTP, and "Dialect: Redis", spoken
+// by the same code to a node and to redis-server.
 const (
 	TCP       Protocol = "tcp"
 	WebSocket Protocol = "ws"
+	Redis     Protocol = "redis"   // SUBSCRIBE and PUBLISH, RESP2
+	Streams   Protocol = "streams" // XREAD BLOCK and XADD, RESP2: whatever is pushed is stored
+)
+
+// Store is where what is stored has to be when a push is answered.
+type Store string
+
+// The stores.
+const (
+	AsItComes Store = "default" // as the server does it if nobody says: gopush on disk, redis-server in memory
+	Memory    Store = "memory"  // lost with the process
+	Disk      Store = "disk"    // synced
 )

@@ -12,7 +12,7 @@ import (
 // gopush is a node of this repository, a new one in a directory of its own for each run.
 type gopush struct {
 	binary   string
-	protocol Protocol // of the subscribers
+	protocol Protocol
 }
 
 func (g *gopush) name() string { return "gopush " + string(g.protocol) }
@@ -30,6 +30,12 @@ func (g *gopush) start(ctx context.Context, need needs) (*process, error) {
 	if need.stored > 0 {
 		args = append(args, "--max-stored-per-key", strconv.Itoa(need.stored))
 	}
+	switch need.store {
+	case Memory:
+		args = append(args, "--store", "memory")
+	case Disk:
+		args = append(args, "--store", "pebble")
+	}
 	p, err := start(ctx, "ops", g.binary, args...)
 	if err != nil {
 		os.RemoveAll(dir)
@@ -44,13 +50,24 @@ func (g *gopush) start(ctx context.Context, need needs) (*process, error) {
 }
 
 func (g *gopush) dialect(t *Target) dialect {
-	if g.protocol == WebSocket {
+	switch g.protocol {
+	case WebSocket:
 		return newLegacyWebSocket(t.Public)
+	case Redis:
+		return redisSubscriber{}
+	case Streams:
+		return streamReader{}
 	}
 	return legacyRESP{}
 }
 
 func (g *gopush) backend(t *Target, expire int) backend {
+	switch g.protocol {
+	case Redis:
+		return redisPublisher{}
+	case Streams:
+		return streamWriter{}
+	}
 	return &v1{host: t.Admin, expire: strconv.Itoa(expire)}
 }
 

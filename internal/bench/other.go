@@ -22,5 +22,8 @@ func Idle(context.Context, IdleConfig) (*IdleReport, error) { return nil, errSys
 // Resume measures devices that come back; here it answers that it cannot.
 func Resume(context.Context, ResumeConfig) (*ResumeReport, error) { return nil, errSystem }
 
+// Stored measures what storing messages costs; here it answers that it cannot.
+func Stored(context.Context, StoreConfig) (*StoreReport, error) { return nil, errSystem }
+
 // Work is a worker of a measurement; here it answers that it cannot.
 func Work(context.Context, io.Reader, io.Writer) error { return errSystem }

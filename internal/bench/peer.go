@@ -15,13 +15,14 @@ import (
 )
 
 // peer is another server that does what gopush does; the files peer_NAME.go say how. It runs as
-// it comes but for three things: its limits are raised, it does not log connections, and it
-// does not write to disk, since a node does neither under the same loads.
+// it comes but for three things: its limits are raised, it does not log connections, and, unless
+// it is asked to, it does not write to disk, since a node does neither under the same loads.
 type peer struct {
 	label      string
 	program    string   // beside gopush, in PATH, or in /usr/sbin
 	args       []string // before the name of its configuration file
 	config     string   // what stands there: PORT and DIR are a free port, and a directory of its own
+	disk       string   // what is added there for a store on disk; "": it has none
 	worker     bool     // its only child does the work, and is what is measured
 	subscriber func(t *Target) dialect
 	publisher  func(t *Target) backend
@@ -34,19 +35,26 @@ func (p *peer) name() string { return p.label }
 
 func (p *peer) dialect(t *Target) dialect { return p.subscriber(t) }
 
-// backend leaves expire out: peers are measured with messages that nobody keeps.
+// backend leaves expire out: what a peer stores it keeps until it ends.
 func (p *peer) backend(t *Target, _ int) backend { return p.publisher(t) }
 
-func (p *peer) start(ctx context.Context, _ needs) (*process, error) {
+func (p *peer) start(ctx context.Context, need needs) (*process, error) {
+	config := p.config
+	if need.store == Disk {
+		if p.disk == "" {
+			return nil, errors.New("it has no store on disk")
+		}
+		config += p.disk
+	}
 	program, err := findProgram(p.program)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "gopush-bench-"+p.label+"-")
+	dir, err := os.MkdirTemp("", "gopush-bench-"+p.program+"-")
 	if err != nil {
 		return nil, err
 	}
-	started, err := p.startIn(ctx, dir, program)
+	started, err := p.startIn(ctx, dir, program, config)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("start %s: %w", p.program, err)
@@ -59,15 +67,16 @@ func (p *peer) start(ctx context.Context, _ needs) (*process, error) {
 	return started, nil
 }
 
-// startIn starts p with dir for all that it writes, and returns when it takes connections.
-func (p *peer) startIn(ctx context.Context, dir, program string) (*process, error) {
+// startIn starts p with dir for all that it writes, and returns when it takes connections. template is its
+// configuration, with PORT and DIR still in it.
+func (p *peer) startIn(ctx context.Context, dir, program, template string) (*process, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	config, log := filepath.Join(dir, "config"), filepath.Join(dir, "log")
-	text := strings.NewReplacer("PORT", strconv.Itoa(port), "DIR", dir).Replace(p.config)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+	file, log := filepath.Join(dir, "config"), filepath.Join(dir, "log")
+	text := strings.NewReplacer("PORT", strconv.Itoa(port), "DIR", dir).Replace(template)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
 	said, err := os.Create(log)
@@ -75,7 +84,7 @@ func (p *peer) startIn(ctx context.Context, dir, program string) (*process, erro
 		return nil, err
 	}
 	defer said.Close()
-	cmd := exec.Command("sh", append([]string{"-c", withDescriptors, program}, append(p.args, config)...)...)
+	cmd := exec.Command("sh", append([]string{"-c", withDescriptors, program}, append(p.args, file)...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, said, said
 	ended, stop, err := launch(ctx, cmd)
 	if err != nil {

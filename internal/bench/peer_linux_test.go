@@ -10,7 +10,7 @@ import (
 
 // programs are the peers by their names, with the program of each.
 var programs = map[string]string{
-	"redis": "redis-server", "nats": "nats-server", "mosquitto": "mosquitto", "nchan": "nginx",
+	"redis": "redis-server", "redis streams": "redis-server", "nats": "nats-server", "mosquitto": "mosquitto", "nchan": "nginx",
 }
 
 // withPeers runs test for each peer that is installed.

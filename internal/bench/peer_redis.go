@@ -9,8 +9,17 @@ import (
 
 // redis is redis-server: SUBSCRIBE and PUBLISH in RESP 2.
 func redis() *peer {
+	return redisServer("redis", redisSubscriber{}, redisPublisher{})
+}
+
+// redisStreams is redis-server: XREAD and XADD in RESP 2.
+func redisStreams() *peer {
+	return redisServer("redis streams", streamReader{}, streamWriter{})
+}
+
+func redisServer(label string, d dialect, b backend) *peer {
 	return &peer{
-		label:   "redis",
+		label:   label,
 		program: "redis-server",
 		config: `
 bind 127.0.0.1
@@ -21,14 +30,18 @@ save ""
 maxclients ` + peerConnections + `
 loglevel warning
 `,
-		subscriber: func(*Target) dialect { return redisSubscriber{} },
-		publisher:  func(*Target) backend { return redisPublisher{} },
+		disk: `
+appendonly yes
+appendfsync always
+`,
+		subscriber: func(*Target) dialect { return d },
+		publisher:  func(*Target) backend { return b },
 	}
 }
 
 type redisSubscriber struct{}
 
-func (redisSubscriber) hello(key string) []byte { return appendCommand(nil, "SUBSCRIBE", key) }
+func (redisSubscriber) hello(key string) []byte { return appendCommand(nil, 2, "SUBSCRIBE", key) }
 
 // What a subscriber hears: the latter goes on with the key and the number of subscriptions, a
 // line for the length of the key, one for it, one for the number.
@@ -69,7 +82,7 @@ func (redisPublisher) hello() []byte { return nil }
 
 func (redisPublisher) pushes(dst []byte, batch []push) (out []byte, answers int) {
 	for _, p := range batch {
-		dst = appendCommand(dst, "PUBLISH", p.key, string(p.payload))
+		dst = resp.AppendBulk(appendCommand(dst, 3, "PUBLISH", p.key), p.payload)
 	}
 	return dst, len(batch)
 }
@@ -82,8 +95,9 @@ func (redisPublisher) answer(buf []byte) (n int, answered bool, err error) {
 	return n, n > 0, nil
 }
 
-func appendCommand(dst []byte, args ...string) []byte {
-	dst = resp.AppendArray(dst, len(args))
+// appendCommand appends a command of n arguments, its name among them, of which the last may be left to be appended.
+func appendCommand(dst []byte, n int, args ...string) []byte {
+	dst = resp.AppendArray(dst, n)
 	for _, arg := range args {
 		dst = resp.AppendBulk(dst, arg)
 	}

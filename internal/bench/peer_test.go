@@ -23,6 +23,11 @@ func TestPeersSubscribersHearMessages(t *testing.T) {
 			"*3\r\n$9\r\nsubscribe\r\n$1\r\nk\r\n:1\r\n" + "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$2\r\nm1\r\n",
 		},
 		{
+			redisStreams(),
+			"*1\r\n$4\r\nPING\r\n" + xread("0-0"),
+			"+PONG\r\n*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n7-1\r\n*2\r\n$3\r\nmsg\r\n$2\r\nm1\r\n",
+		},
+		{
 			nats(),
 			natsConnect + "SUB k 1\r\nPING\r\n",
 			`INFO {"max_payload":1048576}` + " \r\nPONG\r\nPING\r\n" + "MSG k 1 2\r\nm1\r\n",
@@ -108,6 +113,11 @@ func TestPeersSubscribersSayWhyTheyWereRefused(t *testing.T) {
 	}{
 		{redis(), "-ERR max number of clients reached\r\n", "max number of clients"},
 		{redis(), "*3\r\n$10\r\npsubscribe\r\n", "psubscribe"},
+		{redisStreams(), "-NOAUTH Authentication required.\r\n", "NOAUTH"},
+		{redisStreams(), "*-1\r\n", "*-1"},
+		{redisStreams(), "*1\r\n*3\r\n", "*3"},
+		{redisStreams(), "*1\r\n*2\r\n$1\r\nk\r\n*0\r\n", "without a message"},
+		{redisStreams(), "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$7\r\n7-10000\r\n*2\r\n$3\r\nmsg\r\n$1\r\nm\r\n", "7-10000"},
 		{nats(), "-ERR 'Authorization Violation'\r\n", "Authorization Violation"},
 		{mosquitto(), "\x20\x02\x00\x05", "0x20020005"},
 		{mosquitto(), "\x90\x03\x00\x01\x80", "0x9003000180"},
@@ -132,6 +142,12 @@ func TestPeersPublishersWriteABatchAtOnce(t *testing.T) {
 		{
 			redis(), "",
 			"*3\r\n$7\r\nPUBLISH\r\n$1\r\nk\r\n$2\r\nm1\r\n*3\r\n$7\r\nPUBLISH\r\n$1\r\nj\r\n$3\r\nm22\r\n", ":1\r\n:10\r\n",
+		},
+		{
+			redisStreams(), "",
+			"*5\r\n$4\r\nXADD\r\n$1\r\nk\r\n$1\r\n*\r\n$3\r\nmsg\r\n$2\r\nm1\r\n" +
+				"*5\r\n$4\r\nXADD\r\n$1\r\nj\r\n$1\r\n*\r\n$3\r\nmsg\r\n$3\r\nm22\r\n",
+			"$3\r\n7-1\r\n$3\r\n7-2\r\n",
 		},
 		{nats(), natsConnect, "PUB k 2\r\nm1\r\nPUB j 3\r\nm22\r\n", ""},
 		{mosquitto(), "\x10\x18\x00\x04MQTT\x04\x02\x00\x00\x00\x0c************", "\x30\x05\x00\x01km1\x30\x06\x00\x01jm22", ""},
@@ -183,6 +199,7 @@ func TestPeersPublishersSayWhyAPushWasRefused(t *testing.T) {
 		answer, want string
 	}{
 		{redis(), "-NOPERM no\r\n", "NOPERM no"},
+		{redisStreams(), "-OOM command not allowed\r\n", "OOM command"},
 		{nchan(), "HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\n\r\n", "507 Insufficient Storage"},
 	} {
 		n, answered, err := tt.peer.backend(peerTarget(), 0).answer([]byte(tt.answer))

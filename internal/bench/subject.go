@@ -21,7 +21,8 @@ type subject interface {
 
 // needs is what a run asks of the server.
 type needs struct {
-	stored int // messages kept for a key; 0: it does not matter
+	stored int   // messages kept for a key; 0: it does not matter
+	store  Store // where
 }
 
 // dialect is the subscriber's side of a protocol. It keeps nothing of a connection: one serves all.
@@ -39,11 +40,20 @@ type resumer interface {
 	resume(key string, mid int64) []byte
 }
 
+// asker is a resumer whose subscribers hear nothing but answers: after each that has messages they
+// ask again.
+type asker interface {
+	resumer
+	// ask appends what a subscriber of key sends that has seen messages up to mid; 0: none.
+	ask(dst []byte, key string, mid int64) []byte
+}
+
 // item is what a subscriber hears.
 type item struct {
 	kind    itemKind
 	payload []byte // of a message, as it was pushed; part of the buffer it was read from
 	mid     int64  // of a message; 0 where the protocol has none
+	more    []item // messages behind this one in the same answer
 }
 
 type itemKind uint8
@@ -66,6 +76,19 @@ type backend interface {
 	answer(buf []byte) (n int, answered bool, err error)
 }
 
+// reader is a backend that can also read what is stored.
+type reader interface {
+	backend
+	// count appends a question for the number of messages that key has.
+	count(dst []byte, key string) []byte
+	// counted takes the answer from the start of buf. n is 0 if it is not complete.
+	counted(buf []byte) (count, n int, err error)
+	// page appends a question for at most limit messages of key above mid, oldest first.
+	page(dst []byte, key string, mid int64, limit int) []byte
+	// paged takes the answer from the start of buf. n is 0 if it is not complete.
+	paged(buf []byte) (messages []item, n int, err error)
+}
+
 // push is a message to a key. Keys need no escaping in any protocol.
 type push struct {
 	key     string
@@ -78,8 +101,10 @@ func (c *Config) subject(name string) (subject, error) {
 	for _, s := range []subject{
 		&gopush{binary: c.Binary, protocol: TCP},
 		&gopush{binary: c.Binary, protocol: WebSocket},
+		&gopush{binary: c.Binary, protocol: Redis},
+		&gopush{binary: c.Binary, protocol: Streams},
 		&floor{program: c.Floor},
-		redis(), nats(), mosquitto(), nchan(),
+		redis(), redisStreams(), nats(), mosquitto(), nchan(),
 	} {
 		switch {
 		case s.name() != name:

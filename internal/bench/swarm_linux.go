@@ -48,6 +48,7 @@ type swarm struct {
 	wake        *os.File // an eventfd in it
 	server      netip.AddrPort
 	dialect     dialect
+	asker       asker        // the dialect, if it is one
 	subscribers []subscriber // by the number that epoll knows them by
 	absent      []absence    // connections to be opened, in the order they are due
 	opening     int          // connections that are not subscribed yet
@@ -57,7 +58,8 @@ type swarm struct {
 	arrived int   // messages that came for the first time, at all connections
 	outcome
 
-	buf    []byte
+	buf    []byte // of what is read
+	out    []byte // of what is asked
 	events []unix.EpollEvent
 }
 
@@ -95,9 +97,11 @@ func newSwarm(p plan) (*swarm, error) {
 		return nil, err
 	}
 	at := addr.AddrPort()
+	d := subject.dialect(&p.Target)
+	a, _ := d.(asker)
 	return &swarm{
 		plan: p, clock: clock, epoll: epoll, wake: wake,
-		server: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), dialect: subject.dialect(&p.Target),
+		server: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), dialect: d, asker: a,
 		outcome: newOutcome(), buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512),
 	}, nil
 }

@@ -104,17 +104,44 @@ func (s *swarm) item(i int, it item, now time.Duration) error {
 			record(s.subscribed, now-c.due)
 		}
 	case delivery:
-		a, err := parsePayload(it.payload)
-		if err != nil {
+		if err := s.message(i, it, now); err != nil {
 			return err
 		}
-		if key := s.keyNumber(i); a.key != key {
-			return fmt.Errorf("%w: it is for key %d, and came to one of key %d", errMessage, a.key, key)
+		for _, behind := range it.more {
+			if err := s.message(i, behind, now); err != nil {
+				return err
+			}
 		}
-		a.mid = it.mid
-		if c.take(a, &s.tally) {
-			s.took(c, a, now)
-		}
+		return s.askAgain(i)
+	}
+	return nil
+}
+
+// message takes a message that connection i has read at now.
+func (s *swarm) message(i int, it item, now time.Duration) error {
+	a, err := parsePayload(it.payload)
+	if err != nil {
+		return err
+	}
+	if key := s.keyNumber(i); a.key != key {
+		return fmt.Errorf("%w: it is for key %d, and came to one of key %d", errMessage, a.key, key)
+	}
+	a.mid = it.mid
+	if c := &s.subscribers[i]; c.take(a, &s.tally) {
+		s.took(c, a, now)
+	}
+	return nil
+}
+
+// askAgain lets connection i ask for what comes behind all that it has seen, if it has to ask.
+func (s *swarm) askAgain(i int) error {
+	if s.asker == nil {
+		return nil
+	}
+	c := &s.subscribers[i]
+	s.out = s.asker.ask(s.out[:0], s.keyOf(s.number(i)), c.mid)
+	if n, err := unix.Write(c.fd, s.out); n != len(s.out) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		return fmt.Errorf("ask for more: %w", err) // one whose end was closed is seen when it is read
 	}
 	return nil
 }

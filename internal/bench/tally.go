@@ -42,6 +42,7 @@ func (t *track) take(a arrival, tally *Tally) bool {
 	_, missed := t.missing[a.seq]
 	if a.seq <= t.last && !missed {
 		tally.Doubled++
+		t.mid = max(t.mid, a.mid) // who asks for what is above it must not get it again
 		return false
 	}
 	if missed || a.mid > 0 && a.mid <= t.mid {

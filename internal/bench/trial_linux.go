@@ -35,7 +35,7 @@ type layout struct {
 
 // trial starts a subject and a crowd without connections yet.
 func (c *Config) trial(ctx context.Context, s subject, l layout) (*trial, error) {
-	server, err := s.start(ctx, needs{stored: l.stored})
+	server, err := s.start(ctx, needs{stored: l.stored, store: c.Store})
 	if err != nil {
 		return nil, err
 	}
