@@ -10,7 +10,7 @@ DURATION ?= 10m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz soak bench measure peers-deps bench-peers bench-render FORCE
+.PHONY: help run build deps test check lint race fuzz soak bench measure peers-deps bench-peers bench-redis bench-render FORCE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,8 +67,12 @@ measure: build bin/floor ## Measure a node as docs/benchmarks.md has it, about t
 	bin/gopush bench connect --subject floor,gopush --protocol tcp,ws
 	bin/gopush bench idle --protocol tcp,ws
 
-bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside other servers, RUNS times each (3), about 20 minutes
+bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside other servers, RUNS times each (3), about half an hour
 	bin/peers -runs $(RUNS) run
+	bin/peers render
+
+bench-redis: build bin/peers ## Of these, only what clients of Redis do, beside redis-server, about 9 minutes
+	bin/peers -runs $(RUNS) -only '^redis-' run
 	bin/peers render
 
 bench-render: bin/peers ## Write the tables and plots of docs/benchmarks.md from bench/results

@@ -3,7 +3,7 @@
 //
 //	plan.go ── workloads ──> run ── gopush bench … --json ──> bench/results/*.json ──> render ──> tables, plots
 //
-// "make bench-peers" does all of it, "make bench-render" only the last step. It knows the command
+// "make bench-peers" does all of it, "make bench-redis" what clients of Redis do, "make bench-render" only the last step. It knows the command
 // line of "gopush bench" and what that prints, and no package of the product.
 package main
 
@@ -20,7 +20,7 @@ import (
 
 const usage = `usage: peers [flags] run|render
 
-  run     measure everything, about 20 minutes with nothing else on the machine: bench/results
+  run     measure everything, about half an hour with nothing else on the machine: bench/results
   render  write the tables of docs/benchmarks.md and docs/plots from bench/results
 
 `

@@ -21,6 +21,8 @@ func repository(t *testing.T) string {
 	}
 	script := `#!/bin/sh
 case "$*" in
+*store*--subject\ gopush*streams*) echo '{"runs":[{"pushes_per_second":200,"cpu_us_per_push":4}],"tally":{"received":20}}' ;;
+*store*--subject\ redis*streams*) echo '{"runs":[{"pushes_per_second":100,"cpu_us_per_push":5}],"tally":{"received":20}}' ;;
 *--expire*) echo '{"runs":[{"cpu_us_per_delivery":30,"read_back":{"received":15,"lost":5}}],"tally":{"received":20}}'; exit 1 ;;
 *redis*) echo '{"runs":[{"cpu_us_per_delivery":8,"latency":{"p99_us":4000}}],"tally":{"received":20,"lost":3}}'; exit 1 ;;
 *nats*) echo "gopush: bench: nats: start nats-server: it ended" >&2; exit 1 ;;
@@ -53,7 +55,7 @@ func TestRunAndRender(t *testing.T) {
 	results := filepath.Join(root, "bench", "results")
 	var progress bytes.Buffer
 	r := runner{root: root, results: results, rounds: 2, out: &progress}
-	if err := r.run(t.Context(), regexp.MustCompile("broadcast-.-2000|unicast-stored")); err != nil {
+	if err := r.run(t.Context(), regexp.MustCompile("broadcast-.-2000|unicast-stored|redis-disk-64")); err != nil {
 		t.Fatal(err)
 	}
 	if err := render(root, results); err != nil {
@@ -72,6 +74,9 @@ func TestRunAndRender(t *testing.T) {
 		"| broadcast, one at a time, 2,000, TCP | ≤ 0.90 × floor | 0.75 | met by 17 % |",
 		"| broadcast, 8 under way, 2,000, p99 latency | ≤ 1.00 × redis | 0.50 | met by 50 % |",
 		"| unicast, stored | ≤ 60.0 µs | 30.0 | **missed**: (10 lost of 30 read back) |",
+		"| 64 under way, 8 publishers | **gopush streams** | 200 | 2.00 | 4.00 |",
+		"| 64 under way, 8 publishers | redis streams | 100 | 1.00 | 5.00 |",
+		"| XADD on disk, 64 under way, pushes/s of redis | ≤ 1.00 × gopush | 0.50 | met by 50 % |",
 		"| unicast over HTTP | ≤ 30.0 µs | – | not measured |",
 		"![Broadcast, one message at a time](plots/broadcast-1.svg)",
 		"<!-- end -->\nafter idle\n",

@@ -10,7 +10,7 @@ type section struct {
 	id        string   // of its mark on the page, and of the file of its plot
 	title     string   // of the plot
 	metrics   []metric // of the other columns; the first is plotted
-	floor     bool     // one column more: the first metric by that of the floor in the same round
+	base      string   // one column more: the first metric by that of this subject in the same round; "": none
 	workloads []workload
 }
 
@@ -30,7 +30,7 @@ type workload struct {
 	subjects []string
 }
 
-// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis", and the
+// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis streams", and the
 // variables that it needs.
 func (w *workload) command(subject string) (args, env []string) {
 	server, kind, special := strings.Cut(subject, " ")
@@ -55,6 +55,11 @@ const (
 	nats        = "nats"
 	mosquitto   = "mosquitto"
 	nchan       = "nchan"
+
+	// The same clients of Redis, of pub/sub and of streams.
+	gopushRedis   = "gopush redis"
+	gopushStreams = "gopush streams"
+	redisStreams  = "redis streams"
 )
 
 // servers are all but the floor.
@@ -98,12 +103,12 @@ func unicastMetrics() []metric {
 // sections are all that is measured, in the order of the page. There are so many messages that a
 // run lasts some seconds.
 func sections() []section {
-	return append(broadcasts(), unicast(), idle(), connect(), resume())
+	return slices.Concat(broadcasts(), []section{unicast(), idle(), connect(), resume()}, likeRedis())
 }
 
 func broadcasts() []section {
 	broadcast := func(id, title string, workloads ...workload) section {
-		return section{id: id, title: title, metrics: broadcastMetrics(), floor: true, workloads: workloads}
+		return section{id: id, title: title, metrics: broadcastMetrics(), base: floor, workloads: workloads}
 	}
 	const few, many = "2,000 connections", "10,000 connections"
 	return []section{
@@ -139,7 +144,7 @@ func idle() section {
 
 func connect() section {
 	return section{
-		id: "connect", title: "Connect and subscribe", floor: true,
+		id: "connect", title: "Connect and subscribe", base: floor,
 		metrics: []metric{
 			{"cpu_us_per_connection", 1, "µs CPU a connection", 1},
 			perSecond("connections", "connections_per_second"),

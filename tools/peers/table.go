@@ -12,8 +12,8 @@ func (s *section) table(outcomes map[string]*outcome) string {
 	heads := []string{"load", "server"}
 	for i, m := range s.metrics {
 		heads = append(heads, m.title)
-		if i == 0 && s.floor {
-			heads = append(heads, "× floor")
+		if i == 0 && s.base != "" {
+			heads = append(heads, "× "+s.base)
 		}
 	}
 	row(&b, heads)
@@ -37,8 +37,8 @@ func (s *section) cells(o *outcome, subject string) []string {
 	cells := []string{title(of)}
 	for i, m := range s.metrics {
 		cells = append(cells, spread(m.of(of), m.digits))
-		if i == 0 && s.floor {
-			cells = append(cells, spread(o.ratios(subject, floor, m.name), 2))
+		if i == 0 && s.base != "" {
+			cells = append(cells, spread(o.ratios(subject, s.base, m.name), 2))
 		}
 	}
 	return cells

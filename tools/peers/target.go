@@ -21,6 +21,11 @@ func share(by, name string) func(*outcome, string) []float64 {
 	return func(o *outcome, subject string) []float64 { return o.ratios(subject, by, name) }
 }
 
+// inverse is for what is better the more it is: that of another subject by a figure.
+func inverse(of, name string) func(*outcome, string) []float64 {
+	return func(o *outcome, subject string) []float64 { return o.ratios(of, subject, name) }
+}
+
 // plain returns a figure as it is.
 func plain(name string) func(*outcome, string) []float64 {
 	return func(o *outcome, subject string) []float64 { return o.of(subject).values(name) }
@@ -39,7 +44,7 @@ func targets() (all []target) {
 			target{eight + ", p99 latency", "broadcast-8-" + n.id, gopushTCP, share(redis, late), 1, "× redis", 2},
 		)
 	}
-	return append(all,
+	all = append(all,
 		target{"broadcast, 16 a write, 2,000", "broadcast-16-2000", gopushTCP, plain(cpu), 0.45, "µs", 2},
 		target{"unicast over HTTP", "unicast-http", gopushTCP, plain(cpu), 30, "µs", 1},
 		target{"unicast, stored", "unicast-stored", gopushTCP, plain(cpu), 60, "µs", 1},
@@ -49,6 +54,32 @@ func targets() (all []target) {
 		target{"connect and subscribe, WebSocket", "connect", gopushWS, plain("cpu_us_per_connection"), 60, "µs", 1},
 		target{"messages lost, doubled or out of order at a resume", "resume", gopushTCP, wrong, 0, "", 0},
 	)
+	return append(all, likeRedisTargets()...)
+}
+
+// likeRedisTargets are what gopush is meant to cost where clients of Redis use it.
+func likeRedisTargets() (all []target) {
+	cpu, each := cpuPerDelivery().name, "bytes_per_connection"
+	for _, t := range []struct{ what, workload string }{
+		{"PUBLISH to one subscriber each, one command a write", "redis-publish-1"},
+		{"PUBLISH to one subscriber each, 64 commands a write", "redis-publish-64"},
+		{"PUBLISH to 10,000 subscribers, one at a time", "redis-broadcast-1"},
+		{"PUBLISH to 10,000 subscribers, 8 under way", "redis-broadcast-8"},
+	} {
+		all = append(all, target{t.what, t.workload, gopushRedis, share(redis, cpu), 1, "× redis", 2})
+	}
+	all = append(
+		all,
+		target{"XADD to a blocked XREAD", "redis-wake", gopushStreams, share(redisStreams, cpu), 1, "× redis", 2},
+		target{"a blocked XREAD", "redis-blocked", gopushStreams, share(redisStreams, each), 1, "× redis", 2},
+	)
+	for _, n := range []string{"1", "64", "512"} {
+		all = append(all, target{
+			"XADD on disk, " + n + " under way, pushes/s of redis", "redis-disk-" + n, gopushStreams,
+			inverse(redisStreams, "pushes_per_second"), 1, "× gopush", 2,
+		})
+	}
+	return all
 }
 
 // wrong returns how many messages of each run did not come exactly once and in order.
