@@ -91,7 +91,8 @@ type Limits interface {
 // together with the delivery that it acknowledges. Deliveries (ReadGroup, Claim, AutoClaim) may be lost in a crash:
 // then they come again. A group that nobody uses costs no memory in a store that has a disk. What is pending in a group
 // beyond max_stored_per_key is forgotten where its messages are gone, oldest first. Where a group or a key must be there and is
-// not, the error is message.ErrNoGroup or message.ErrNoKey. Methods may be called concurrently.
+// not, the error is message.ErrNoKey, if it is the key, or message.ErrNoGroup. Who makes a group, or a consumer by naming it, beyond max_devices_per_key gets
+// message.ErrTooManyGroups. Methods may be called concurrently.
 type Groups interface {
 	// CreateGroup makes a group at mid last (message.LastMid: the key's last). Without create a key that does not exist
 	// is an error; with it the key exists from now on.
@@ -107,8 +108,8 @@ type Groups interface {
 
 	// ReadGroup delivers messages that the group has not seen, oldest first.
 	ReadGroup(ctx context.Context, r message.GroupRead) ([]message.Message, error)
-	// ReadPending returns what is pending with a consumer after a mid, oldest first. It changes
-	// nothing but when the consumer was seen; count and maxBytes are as in message.GroupRead.
+	// ReadPending delivers again what is pending with a consumer after a mid, oldest first: as in Redis, that
+	// counts as one more delivery of what is not gone. count and maxBytes are as in message.GroupRead.
 	ReadPending(ctx context.Context, key, group, consumer string, after int64, count, maxBytes int) ([]message.Delivery, error)
 	// Ack takes mids off what is pending, and returns how many of them were. An unknown group is no error.
 	Ack(ctx context.Context, key, group string, mids ...int64) (int, error)
@@ -121,7 +122,7 @@ type Groups interface {
 	// pending no more.
 	Claim(ctx context.Context, c message.Claim, mids []int64) ([]message.Message, error)
 	// AutoClaim does so with at most count that are pending from a mid on, looking at no more than ten times as many; next is where to go on,
-	// 0: that was all. gone are those whose messages are gone: pending no more.
+	// 0: that was all. gone are those whose messages are gone: pending no more. c.Count, c.Force and c.Last mean nothing here.
 	AutoClaim(ctx context.Context, c message.Claim, from int64, count int) (claimed []message.Message, gone []int64, next int64, err error)
 
 	// GroupsOf lists the groups of a key, by name.

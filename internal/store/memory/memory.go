@@ -20,17 +20,18 @@ import (
 )
 
 const (
-	remember   = 30 * 24 * time.Hour // what is known of a key outlives its newest message by this
+	remember   = 30 * 24 * time.Hour // what is known of a key outlives its newest message, and the last use of its groups, by this
 	sweepEvery = time.Minute
 )
 
 // Config of a Store; the zero value works.
 type Config struct {
-	MaxStoredPerKey int              // messages kept of a key; expired ones go first, then the oldest; 0: no limit
-	Now             func() time.Time // nil: time.Now
+	MaxStoredPerKey  int              // messages kept of a key; expired ones go first, then the oldest; 0: no limit
+	MaxDevicesPerKey int              // groups of a key, and consumers of a group; 0: no limit
+	Now              func() time.Time // nil: time.Now
 }
 
-// Store implements channel.Store, channel.Tokens and channel.Limits.
+// Store implements channel.Store, channel.Groups, channel.Tokens and channel.Limits.
 type Store struct {
 	cfg     Config
 	created int64 // mid
@@ -49,6 +50,9 @@ type record struct {
 	last     int64
 	added    int64
 	since    int64
+	exists   bool              // see channel.Info
+	groups   map[string]*group // by name
+	used     time.Time         // when one of groups was last used
 }
 
 var errClosed = fmt.Errorf("%w: memory store is closed", channel.ErrUnavailable)
@@ -71,6 +75,13 @@ func (s *Store) SetMaxStoredPerKey(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cfg.MaxStoredPerKey = n
+}
+
+// SetMaxDevicesPerKey changes Config.MaxDevicesPerKey. What there is beyond n stays.
+func (s *Store) SetMaxDevicesPerKey(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.MaxDevicesPerKey = n
 }
 
 // Append implements channel.Store. It never fails with channel.ErrUnknown.
@@ -103,11 +114,20 @@ func (s *Store) append(e *channel.Entry, now time.Time) error {
 	r.messages = append(r.messages, e.Message)
 	r.last = e.Mid
 	r.added++
-	if n := s.cfg.MaxStoredPerKey; n > 0 && len(r.messages) > n {
-		r.dropExpired(now)
-		r.dropOldest(n)
-	}
+	r.exists = true
+	r.keep(s.cfg.MaxStoredPerKey, now)
+	r.keep(e.Trim.Keep, now)
+	r.dropBelow(e.Trim.MinMid)
 	return nil
+}
+
+// keep drops all but n messages, expired ones first; 0: none, below 0: all.
+func (r *record) keep(n int, now time.Time) {
+	if n == 0 || len(r.messages) <= n {
+		return
+	}
+	r.dropExpired(now)
+	r.dropOldest(max(n, 0))
 }
 
 // Range implements channel.Store.
@@ -158,7 +178,7 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 	if r == nil {
 		return channel.Info{Since: s.since(s.cfg.Now())}, nil
 	}
-	info := channel.Info{Last: r.last, Length: len(r.messages), Added: r.added, Since: r.since}
+	info := channel.Info{Last: r.last, Length: len(r.messages), Added: r.added, Since: r.since, Exists: r.exists}
 	if len(r.messages) > 0 {
 		info.First = r.messages[0].Mid
 	}
@@ -168,16 +188,18 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 // Delete implements channel.Store.
 func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, error) {
 	return s.remove(ctx, key, func(r *record) {
-		r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool {
-			return len(mids) == 0 || slices.Contains(mids, m.Mid)
-		})
+		if len(mids) == 0 {
+			r.messages, r.exists, r.groups = nil, false, nil
+			return
+		}
+		r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return slices.Contains(mids, m.Mid) })
 	})
 }
 
 // Trim implements channel.Store.
 func (s *Store) Trim(ctx context.Context, key string, keep int, minMid int64) (int, error) {
 	return s.remove(ctx, key, func(r *record) {
-		r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return m.Mid < minMid })
+		r.dropBelow(minMid)
 		if keep >= 0 {
 			r.dropOldest(keep)
 		}
@@ -207,8 +229,8 @@ func (s *Store) Keys(ctx context.Context, cursor string, limit int) (keys []stri
 		return nil, "", err
 	}
 	defer s.mu.Unlock()
-	for key := range s.keys {
-		if key > cursor {
+	for key, r := range s.keys {
+		if key > cursor && r.exists {
 			keys = append(keys, key)
 		}
 	}
@@ -256,7 +278,7 @@ func (s *Store) sweep(now time.Time) {
 	horizon := message.MidAt(now.Add(-remember))
 	maps.DeleteFunc(s.keys, func(_ string, r *record) bool {
 		r.dropExpired(now)
-		return len(r.messages) == 0 && r.last < horizon
+		return len(r.messages) == 0 && r.last < horizon && message.MidAt(r.used) < horizon
 	})
 	s.sweepTokens(now)
 }
@@ -267,4 +289,8 @@ func (r *record) dropExpired(now time.Time) {
 
 func (r *record) dropOldest(keep int) {
 	r.messages = slices.Delete(r.messages, 0, max(0, len(r.messages)-keep))
+}
+
+func (r *record) dropBelow(mid int64) {
+	r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return m.Mid < mid })
 }

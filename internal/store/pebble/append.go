@@ -10,7 +10,7 @@ import (
 )
 
 // maxDropped is the most messages that one append drops: that is all but after
-// MaxStoredPerKey was made smaller.
+// MaxStoredPerKey was made smaller, or where an entry's Trim wants more.
 const maxDropped = 1024
 
 // Append implements channel.Store.
@@ -53,7 +53,7 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 	if e.Prev != r.last || e.Mid <= r.last {
 		return fmt.Errorf("append %d after %d to %q, whose last is %d: %w", e.Mid, e.Prev, e.Key, r.last, channel.ErrOrder), nil
 	}
-	if err := c.makeRoom(r, s.maxStored.Load()); err != nil {
+	if err := c.makeRoom(r, room(s.maxStored.Load(), int64(e.Trim.Keep))); err != nil {
 		return nil, err
 	}
 	if r.count == 0 {
@@ -62,9 +62,36 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 	r.last = e.Mid
 	r.count++
 	r.added++
+	r.exists = 1
 	r.earliest = min(r.earliest, e.Expires.UnixMilli())
 	c.change(r)
-	return nil, c.putMessage(e.Key, &e.Message)
+	if err := c.putMessage(e.Key, &e.Message); err != nil {
+		return nil, err
+	}
+	return nil, c.dropBelow(r, e)
+}
+
+// room returns how many messages a key may have: the cap and what an entry asks to keep, each 0 for no limit.
+func room(maxStored, keep int64) int64 {
+	if maxStored <= 0 || keep > 0 && keep < maxStored {
+		return max(keep, 0)
+	}
+	return maxStored
+}
+
+// dropBelow removes what e.Trim does not want kept, the entry too, as much as one append may; e.Trim.Keep has been seen
+// to if it is positive.
+func (c *commit) dropBelow(r *record, e *channel.Entry) error {
+	below := e.Trim.MinMid
+	if e.Trim.Keep < 0 {
+		below = never
+	}
+	for dropped := 0; r.count > 0 && r.first < below && dropped < maxDropped; dropped++ {
+		if _, err := c.drop(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // putMessage writes m, encoded where the batch has it.

@@ -72,7 +72,8 @@ func (in *instance) options(cfg *Config) *pebbledb.Options {
 	return opts
 }
 
-// checkFormat refuses what another version wrote, and marks an empty database as ours, made at now.
+// checkFormat refuses what a later version wrote, takes over what an earlier one did, and marks an empty database as
+// ours, made at now. What is written from then on is in our format: an earlier version refuses it.
 func (in *instance) checkFormat(now int64) error {
 	value, err := get(in.db, formatKey())
 	if err == nil && value == nil {
@@ -86,14 +87,17 @@ func (in *instance) checkFormat(now int64) error {
 		return err
 	}
 	var version int64
-	if _, err := readVarints(value, &version); err != nil {
+	rest, err := readVarints(value, &version)
+	if err != nil {
 		return err
 	}
-	if version != formatVersion {
-		return fmt.Errorf("it has format %d, this gopush knows format %d: use the gopush that wrote it, or another directory", version, formatVersion)
+	if version < oldestFormat || version > formatVersion {
+		return fmt.Errorf("it has format %d, this gopush knows formats %d to %d: use the gopush that wrote it, or another directory", version, oldestFormat, formatVersion)
 	}
-	_, err = readVarints(value, &version, &in.created)
-	return err
+	if _, err = readVarints(rest, &in.created); err != nil || version == formatVersion {
+		return err
+	}
+	return in.db.Set(formatKey(), append(binary.AppendVarint(nil, formatVersion), rest...), pebbledb.Sync)
 }
 
 func (in *instance) checkEmpty() error {

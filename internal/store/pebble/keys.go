@@ -20,7 +20,8 @@ import (
 //
 // Values are varints, one after the other, a message's payload is the rest.
 const (
-	formatVersion = 1
+	formatVersion = 2
+	oldestFormat  = 1 // without groups, and with records that say nothing of them; upgraded when it is opened
 
 	formatPrefix  = 'f'
 	recordPrefix  = 'k'
@@ -88,6 +89,9 @@ type record struct {
 	added    int64 // messages ever stored
 	since    int64 // see channel.Info
 	earliest int64 // in ms: no message that is there expires before; never if none is there
+	exists   int64 // 1 if it does, see channel.Info
+	groups   int64 // groups that are there
+	used     int64 // in ms: when one of them was last used, or up to usedStep before
 
 	// Not on disk:
 	oldest  []slot // the oldest messages that are there, as far as they were looked up
@@ -98,18 +102,25 @@ type record struct {
 type slot struct{ mid, expires int64 }
 
 // maxRecord is the most that a record takes.
-const maxRecord = 6 * binary.MaxVarintLen64
+const maxRecord = 9 * binary.MaxVarintLen64
 
 func (r *record) encode(b []byte) []byte {
-	for _, v := range [...]int64{r.first, r.last, r.count, r.added, r.since, r.earliest} {
+	for _, v := range [...]int64{r.first, r.last, r.count, r.added, r.since, r.earliest, r.exists, r.groups, r.used} {
 		b = binary.AppendVarint(b, v)
 	}
 	return b
 }
 
-// decode reads what encode wrote; the key is not in it.
+// decode reads what encode wrote, in any format; the key is not in it.
 func (r *record) decode(b []byte) error {
-	_, err := readVarints(b, &r.first, &r.last, &r.count, &r.added, &r.since, &r.earliest)
+	b, err := readVarints(b, &r.first, &r.last, &r.count, &r.added, &r.since, &r.earliest)
+	if err == nil && len(b) == 0 {
+		r.exists, r.groups, r.used = 1, 0, 0 // format 1
+		return nil
+	}
+	if err == nil {
+		_, err = readVarints(b, &r.exists, &r.groups, &r.used)
+	}
 	return err
 }
 

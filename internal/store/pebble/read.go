@@ -121,7 +121,7 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 	if !found {
 		return channel.Info{Since: in.since(s.cfg.Now())}, nil
 	}
-	return channel.Info{First: r.first, Last: r.last, Length: int(r.count), Added: r.added, Since: r.since}, nil
+	return channel.Info{First: r.first, Last: r.last, Length: int(r.count), Added: r.added, Since: r.since, Exists: r.exists == 1}, nil
 }
 
 // record returns the record of key, if there is one.
@@ -157,7 +157,13 @@ func (s *Store) Keys(ctx context.Context, cursor string, limit int) (keys []stri
 			return keys, cursor, nil
 		}
 		cursor, _ = keyOf(iter.Key())
-		keys = append(keys, cursor)
+		var r record
+		if err := r.decode(iter.Value()); err != nil {
+			return nil, "", unavailable(err)
+		}
+		if r.exists == 1 {
+			keys = append(keys, cursor)
+		}
 	}
 	if err := iter.Error(); err != nil {
 		return nil, "", unavailable(err)

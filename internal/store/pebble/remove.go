@@ -15,7 +15,12 @@ const (
 // Delete implements channel.Store.
 func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, error) {
 	if len(mids) == 0 {
-		return s.Trim(ctx, key, 0, 0)
+		return s.removeSome(ctx, func(c *commit) (n int, more bool, err error) {
+			if n, more, err = c.trim(key, 0, 0); err == nil && !more {
+				err = c.endKey(key)
+			}
+			return n, more, err
+		})
 	}
 	n := 0
 	err := s.do(ctx, &op{entries: len(mids), apply: func(c *commit) error {
@@ -35,10 +40,15 @@ func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, err
 // Trim implements channel.Store. It takes several commits where much is to be removed; appends
 // may come between them.
 func (s *Store) Trim(ctx context.Context, key string, keep int, minMid int64) (int, error) {
+	return s.removeSome(ctx, func(c *commit) (int, bool, error) { return c.trim(key, keep, minMid) })
+}
+
+// removeSome has the committer call remove until it says that there is no more, and returns how many it removed.
+func (s *Store) removeSome(ctx context.Context, remove func(*commit) (n int, more bool, err error)) (int, error) {
 	for total := 0; ; {
 		n, more := 0, false
 		err := s.do(ctx, &op{entries: maxRemoved, apply: func(c *commit) (err error) {
-			n, more, err = c.trim(key, keep, minMid)
+			n, more, err = remove(c)
 			return err
 		}})
 		if err != nil {
@@ -48,6 +58,17 @@ func (s *Store) Trim(ctx context.Context, key string, keep int, minMid int64) (i
 			return total, nil
 		}
 	}
+}
+
+// endKey makes key one that does not exist.
+func (c *commit) endKey(key string) error {
+	r, err := c.record(key)
+	if err != nil || r.exists == 0 {
+		return err
+	}
+	r.exists = 0
+	c.change(r)
+	return nil
 }
 
 // trim removes the oldest messages of key while there are more than keep or they are below

@@ -133,7 +133,7 @@ func infoRecord(t *testing.T, open Open) {
 	if got.Since > mid(0) {
 		t.Errorf("Since = %d, want at most the first mid %d", got.Since, mid(0))
 	}
-	want := channel.Info{First: mid(2), Last: mid(4), Length: 3, Added: 5, Since: got.Since}
+	want := channel.Info{First: mid(2), Last: mid(4), Length: 3, Added: 5, Since: got.Since, Exists: true}
 	if got != want {
 		t.Errorf("Info of 5 messages with a cap of 3 = %+v, want %+v", got, want)
 	}

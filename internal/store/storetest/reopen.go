@@ -50,7 +50,7 @@ func reopen(t *testing.T, open Open) {
 		if got, want := f.info("unknown"), (channel.Info{Since: message.MidAt(t0)}); got != want {
 			t.Errorf("after reopening Info of an unknown key = %+v, want %+v", got, want)
 		}
-		if got, want := f.keys(2), []string{"gone", "k", "short"}; !slices.Equal(got, want) {
+		if got, want := f.keys(2), []string{"k", "short"}; !slices.Equal(got, want) {
 			t.Errorf("after reopening Keys = %q, want %q", got, want)
 		}
 		f.wantTokens("k", map[byte]time.Duration{1: time.Hour})

@@ -1,0 +1,188 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gopush/internal/message"
+)
+
+// ReadGroup implements channel.Groups.
+func (s *Store) ReadGroup(ctx context.Context, q message.GroupRead) (found []message.Message, err error) {
+	err = s.with(ctx, q.Key, q.Group, func(r *record, g *group, now time.Time) error {
+		if err := s.see(r, g, q.Consumer, now); err != nil {
+			return err
+		}
+		bytes, before := 0, g.last
+		for _, m := range s.between(q.Key, before+1, r.last, false) {
+			bytes += len(m.Payload)
+			if q.Count > 0 && len(found) == q.Count || q.MaxBytes > 0 && bytes > q.MaxBytes && len(found) > 0 {
+				break
+			}
+			m.Payload = slices.Clone(m.Payload)
+			found = append(found, m)
+			g.last = m.Mid
+			if !q.NoAck {
+				g.put(message.Pending{Mid: m.Mid, Consumer: q.Consumer, Delivered: now, Count: 1})
+			}
+		}
+		r.countRead(g, before, len(found))
+		s.forget(r, g, now)
+		return nil
+	})
+	return found, err
+}
+
+// countRead sets g.read after n messages were delivered, beginning after a mid.
+func (r *record) countRead(g *group, after int64, n int) {
+	switch {
+	case n == 0:
+	case g.last >= r.last:
+		g.read = r.added
+	case g.read >= 0:
+		g.read += int64(n)
+	case after < r.messages[0].Mid:
+		g.read = r.added - int64(len(r.messages)-n)
+	}
+}
+
+// forget ends what is pending beyond MaxStoredPerKey, where its messages are gone.
+func (s *Store) forget(r *record, g *group, now time.Time) {
+	excess := len(g.pending) - s.cfg.MaxStoredPerKey
+	if s.cfg.MaxStoredPerKey == 0 || excess <= 0 {
+		return
+	}
+	g.pending = slices.DeleteFunc(g.pending, func(p message.Pending) bool {
+		forgotten := excess > 0 && r.message(p.Mid, now) == nil
+		if forgotten {
+			excess--
+		}
+		return forgotten
+	})
+}
+
+// ReadPending implements channel.Groups.
+func (s *Store) ReadPending(ctx context.Context, key, name, consumer string, after int64, count, maxBytes int) (found []message.Delivery, err error) {
+	err = s.with(ctx, key, name, func(r *record, g *group, now time.Time) error {
+		if err := s.see(r, g, consumer, now); err != nil {
+			return err
+		}
+		bytes := 0
+		for i := range g.pending {
+			p := &g.pending[i]
+			if p.Mid <= after || p.Consumer != consumer {
+				continue
+			}
+			d := message.Delivery{Message: message.Message{Key: key, Mid: p.Mid}, Gone: true}
+			if m := r.message(p.Mid, now); m != nil {
+				d = message.Delivery{Message: *m}
+			}
+			bytes += len(d.Payload)
+			if count > 0 && len(found) == count || maxBytes > 0 && bytes > maxBytes && len(found) > 0 {
+				break
+			}
+			if !d.Gone {
+				p.Delivered = now
+				p.Count++
+			}
+			found = append(found, d)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Ack implements channel.Groups.
+func (s *Store) Ack(ctx context.Context, key, name string, mids ...int64) (n int, err error) {
+	err = s.with(ctx, key, name, func(_ *record, g *group, _ time.Time) error {
+		for _, mid := range mids {
+			if g.drop(mid) {
+				n++
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, message.ErrNoKey) || errors.Is(err, message.ErrNoGroup) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Claim implements channel.Groups.
+func (s *Store) Claim(ctx context.Context, c message.Claim, mids []int64) (claimed []message.Message, err error) {
+	err = s.with(ctx, c.Key, c.Group, func(r *record, g *group, now time.Time) error {
+		if err := s.see(r, g, c.Consumer, now); err != nil {
+			return err
+		}
+		g.last = max(g.last, c.Last)
+		for _, mid := range mids {
+			if m, _ := r.claim(g, &c, mid, now); m != nil {
+				claimed = append(claimed, *m)
+			}
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// claim gives mid to c.Consumer and returns its message, nil if it does not; gone: it was pending, but its message is not there.
+func (r *record) claim(g *group, c *message.Claim, mid int64, now time.Time) (m *message.Message, gone bool) {
+	m = r.message(mid, now)
+	if m == nil {
+		return nil, g.drop(mid)
+	}
+	i, found := g.find(mid)
+	p := message.Pending{Mid: mid, Count: 1}
+	switch {
+	case found && c.MinIdle > 0 && now.Sub(g.pending[i].Delivered) < c.MinIdle, !found && !c.Force:
+		return nil, false
+	case found:
+		p = g.pending[i]
+	}
+	p.Consumer, p.Delivered = c.Consumer, c.Delivered
+	if p.Delivered.IsZero() {
+		p.Delivered = now
+	}
+	switch {
+	case c.Count >= 0:
+		p.Count = c.Count
+	case !c.JustID:
+		p.Count++
+	}
+	g.put(p)
+	if c.JustID {
+		m = &message.Message{Key: c.Key, Mid: mid}
+	}
+	return m, false
+}
+
+// AutoClaim implements channel.Groups.
+func (s *Store) AutoClaim(ctx context.Context, c message.Claim, from int64, count int) (claimed []message.Message, gone []int64, next int64, err error) {
+	c.Count, c.Force = -1, false
+	err = s.with(ctx, c.Key, c.Group, func(r *record, g *group, now time.Time) error {
+		if err := s.see(r, g, c.Consumer, now); err != nil {
+			return err
+		}
+		first, _ := g.find(from)
+		for i, p := range slices.Clone(g.pending[first:]) {
+			if len(claimed)+len(gone) >= count || i >= autoLook*count {
+				next = p.Mid
+				return nil
+			}
+			m, lost := r.claim(g, &c, p.Mid, now)
+			switch {
+			case m != nil:
+				claimed = append(claimed, *m)
+			case lost:
+				gone = append(gone, p.Mid)
+			}
+		}
+		return nil
+	})
+	return claimed, gone, next, err
+}
+
+// autoLook is how many pending messages AutoClaim looks at for each that it may claim.
+const autoLook = 10
