@@ -13,8 +13,9 @@ import (
 //	{"msg":PAYLOAD,"mid":MID,"gid":GID}
 //	{"msg":PAYLOAD,"mid":MID,"gid":GID,"prev":PREV}    with prev
 //
-// PAYLOAD depends on the payload and on old alone: the payload compacted if it is exactly one
-// JSON value, else, and always with old, a JSON string of its text. What is appended is valid
+// PAYLOAD depends on the payload, its form and old alone: the payload compacted if it is exactly
+// one JSON value, else, and always with old, a JSON string of its text. Fields are the object
+// that AppendPayload makes of them, with old a JSON string of that. What is appended is valid
 // JSON in valid UTF-8 whatever the payload is: each byte that is not UTF-8 becomes U+FFFD.
 func (m *Message) AppendJSON(dst []byte, old, prev bool) []byte {
 	dst = append(dst, `{"msg":`...)
@@ -30,13 +31,57 @@ func (m *Message) AppendJSON(dst []byte, old, prev bool) []byte {
 	return append(dst, '}')
 }
 
-// appendPayload is the one place that knows how a Form looks in JSON. Fields become an
-// object when there is a way to push them; until then both forms are opaque.
+// AppendPayload appends the payload as a client gets it that knows neither fields nor what is
+// around messages in JSON: as it was pushed; fields as an object whose names and values are
+// JSON strings, in order, repeated ones too: {"a":"1","b":"2"}.
+func (m *Message) AppendPayload(dst []byte) []byte {
+	if m.Form == Fields {
+		if out, err := appendObject(dst, m.Payload); err == nil {
+			return out
+		}
+	}
+	return append(dst, m.Payload...)
+}
+
+// appendPayload is the one place that knows how a Form looks within JSON. Fields that cannot be
+// read are opaque.
 func (m *Message) appendPayload(dst []byte, old bool) []byte {
+	if m.Form == Fields {
+		start := len(dst)
+		if out, err := appendObject(dst, m.Payload); err == nil {
+			return asString(out, start, old)
+		}
+	}
 	if old {
 		return appendString(dst, m.Payload)
 	}
 	return appendValue(dst, m.Payload)
+}
+
+// asString puts a JSON string of dst[start:] into its place, with old.
+func asString(dst []byte, start int, old bool) []byte {
+	if !old {
+		return dst
+	}
+	end := len(dst)
+	dst = appendString(dst, dst[start:end])
+	return append(dst[:start], dst[end:]...)
+}
+
+// appendObject appends a payload of form Fields as an object. The error is ErrFields.
+func appendObject(dst, payload []byte) ([]byte, error) {
+	dst = append(dst, '{')
+	between := false
+	err := EachField(payload, func(name, value []byte) {
+		if between {
+			dst = append(dst, ',')
+		}
+		between = true
+		dst = appendString(dst, name)
+		dst = append(dst, ':')
+		dst = appendString(dst, value)
+	})
+	return append(dst, '}'), err
 }
 
 // appendValue appends payload compacted: white space between tokens goes, numbers, escapes

@@ -26,6 +26,10 @@ type Encoder struct {
 // Frame returns m as connections of variant v get it, newly allocated: it may be shared as
 // long as nobody changes it.
 func (e *Encoder) Frame(v Variant, m *message.Message) []byte {
+	if v&Redis != 0 {
+		frame := make([]byte, 0, len(m.Key)+len(m.Payload)+maxAroundDelivery)
+		return slices.Clip(e.appendDelivery(frame, v, m))
+	}
 	body, compressed := e.body(v, m)
 	frame := make([]byte, 0, len(body)+maxAround)
 	frame = appendBody(frame, v, compressed, body)
@@ -35,6 +39,9 @@ func (e *Encoder) Frame(v Variant, m *message.Message) []byte {
 
 // AppendFrame appends to dst what Frame returns.
 func (e *Encoder) AppendFrame(dst []byte, v Variant, m *message.Message) []byte {
+	if v&Redis != 0 {
+		return e.appendDelivery(dst, v, m)
+	}
 	body, compressed := e.body(v, m)
 	dst = appendBody(dst, v, compressed, body)
 	e.release()
@@ -71,7 +78,7 @@ func appendBody(dst []byte, v Variant, compressed bool, body []byte) []byte {
 	return resp.AppendBulk(dst, body)
 }
 
-// AppendText appends one of the protocol's texts as a connection of variant v gets it.
+// AppendText appends one of the protocol's texts as a connection of variant v, without Redis, gets it.
 func AppendText(dst []byte, v Variant, text string) []byte {
 	if v&WebSocket != 0 {
 		return ws.AppendFrame(dst, ws.Text, false, []byte(text))
@@ -80,7 +87,7 @@ func AppendText(dst []byte, v Variant, text string) []byte {
 }
 
 // AppendGap appends the notice that messages after the mid that was resumed from are gone:
-// from is the first that can still be had, or else the last of the key.
+// from is the first that can still be had, or else the last of the key. v has no Redis.
 func AppendGap(dst []byte, v Variant, from int64) []byte {
 	var scratch [len("+g -9223372036854775808\r\n")]byte
 	text := strconv.AppendInt(append(scratch[:0], "+g "...), from, 10)

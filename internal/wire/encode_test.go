@@ -16,30 +16,60 @@ import (
 
 func TestFrame(t *testing.T) {
 	t.Parallel()
-	m := message.Message{Mid: 17000000000000004, Prev: 8, Payload: []byte(` {"a": 1}`)}
+	m := message.Message{Key: "a b", Mid: 17000000000000004, Prev: 8, Payload: []byte(` {"a": 1}`)}
+	fields := message.Message{Key: "k", Mid: 17000000000000004, Form: message.Fields, Payload: []byte("*4\r\n$1\r\nb\r\n$1\r\n1\r\n$1\r\na\r\n$0\r\n\r\n")}
 	tests := []struct {
 		name string
 		v    wire.Variant
+		m    *message.Message
 		want string
 	}{
-		{"RESP", 0, "$47\r\n" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0}` + "\r\n"},
-		{"RESP, old", wire.Old, "$53\r\n" + `{"msg":" {\"a\": 1}","mid":17000000000000004,"gid":0}` + "\r\n"},
-		{"RESP, resumed", wire.Prev, "$56\r\n" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0,"prev":8}` + "\r\n"},
-		{"RESP does not deflate", wire.Deflate, "$47\r\n" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0}` + "\r\n"},
-		{"WebSocket", wire.WebSocket, "\x81\x2f" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0}`},
-		{"WebSocket, old and resumed", wire.WebSocket | wire.Old | wire.Prev, "\x81\x3e" + `{"msg":" {\"a\": 1}","mid":17000000000000004,"gid":0,"prev":8}`},
+		{"RESP", 0, &m, "$47\r\n" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0}` + "\r\n"},
+		{"RESP, old", wire.Old, &m, "$53\r\n" + `{"msg":" {\"a\": 1}","mid":17000000000000004,"gid":0}` + "\r\n"},
+		{"RESP, resumed", wire.Prev, &m, "$56\r\n" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0,"prev":8}` + "\r\n"},
+		{"RESP does not deflate", wire.Deflate, &m, "$47\r\n" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0}` + "\r\n"},
+		{"WebSocket", wire.WebSocket, &m, "\x81\x2f" + `{"msg":{"a":1},"mid":17000000000000004,"gid":0}`},
+		{"WebSocket, old and resumed", wire.WebSocket | wire.Old | wire.Prev, &m, "\x81\x3e" + `{"msg":" {\"a\": 1}","mid":17000000000000004,"gid":0,"prev":8}`},
+		{"fields", wire.WebSocket, &fields, "\x81\x38" + `{"msg":{"b":"1","a":""},"mid":17000000000000004,"gid":0}`},
+		{"fields, old", wire.Old, &fields, "$66\r\n" + `{"msg":"{\"b\":\"1\",\"a\":\"\"}","mid":17000000000000004,"gid":0}` + "\r\n"},
+
+		{"Redis", wire.Redis, &m, "*3\r\n$7\r\nmessage\r\n$3\r\na b\r\n$9\r\n {\"a\": 1}\r\n"},
+		{"Redis, shard", wire.Redis | wire.Shard, &m, "*3\r\n$8\r\nsmessage\r\n$3\r\na b\r\n$9\r\n {\"a\": 1}\r\n"},
+		{"Redis, RESP3", wire.Redis | wire.RESP3, &m, ">3\r\n$7\r\nmessage\r\n$3\r\na b\r\n$9\r\n {\"a\": 1}\r\n"},
+		{"Redis, RESP3, shard", wire.Redis | wire.RESP3 | wire.Shard, &m, ">3\r\n$8\r\nsmessage\r\n$3\r\na b\r\n$9\r\n {\"a\": 1}\r\n"},
+		{"Redis, with ids", wire.Redis | wire.RESP3 | wire.IDs, &m, "|1\r\n+id\r\n$15\r\n1700000000000-4\r\n>3\r\n$7\r\nmessage\r\n$3\r\na b\r\n$9\r\n {\"a\": 1}\r\n"},
+		{"Redis, with ids but RESP2", wire.Redis | wire.IDs, &m, "*3\r\n$7\r\nmessage\r\n$3\r\na b\r\n$9\r\n {\"a\": 1}\r\n"},
+		{"Redis, fields", wire.Redis, &fields, "*3\r\n$7\r\nmessage\r\n$1\r\nk\r\n$16\r\n{\"b\":\"1\",\"a\":\"\"}\r\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var e wire.Encoder
-			if got := e.Frame(tt.v, &m); string(got) != tt.want {
+			if got := e.Frame(tt.v, tt.m); string(got) != tt.want {
 				t.Errorf("Frame = %q, want %q", got, tt.want)
 			}
-			if got := e.AppendFrame([]byte("before"), tt.v, &m); string(got) != "before"+tt.want {
+			if got := e.AppendFrame([]byte("before"), tt.v, tt.m); string(got) != "before"+tt.want {
 				t.Errorf("AppendFrame = %q, want %q after %q", got, tt.want, "before")
 			}
 		})
+	}
+}
+
+func TestPatternFrame(t *testing.T) {
+	t.Parallel()
+	m := message.Message{Key: "ab", Mid: 17000000000000004, Payload: []byte("hi")}
+	const elements = "$8\r\npmessage\r\n$2\r\na*\r\n$2\r\nab\r\n$2\r\nhi\r\n"
+	var e wire.Encoder
+	for v, want := range map[wire.Variant]string{
+		wire.Redis:                           "*4\r\n" + elements,
+		wire.Redis | wire.Shard | wire.IDs:   "*4\r\n" + elements,
+		wire.Redis | wire.RESP3:              ">4\r\n" + elements,
+		wire.Redis | wire.RESP3 | wire.IDs:   "|1\r\n+id\r\n$15\r\n1700000000000-4\r\n>4\r\n" + elements,
+		wire.Redis | wire.RESP3 | wire.Shard: ">4\r\n" + elements,
+	} {
+		if got := e.AppendPatternFrame([]byte("before"), v, "a*", &m); string(got) != "before"+want {
+			t.Errorf("AppendPatternFrame of variant %b = %q, want %q after %q", v, got, want, "before")
+		}
 	}
 }
 
@@ -49,8 +79,12 @@ func TestFrameIsReadBack(t *testing.T) {
 		var e wire.Encoder
 		for range rapid.IntRange(1, 3).Draw(t, "messages") {
 			piece := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "payload")
-			m := message.Message{Mid: 4, Prev: 8, Payload: bytes.Repeat(piece, rapid.SampledFrom([]int{1, 5, 1000}).Draw(t, "times"))}
+			m := message.Message{Key: "k", Mid: 4, Prev: 8, Payload: bytes.Repeat(piece, rapid.SampledFrom([]int{1, 5, 1000}).Draw(t, "times"))}
 			v := wire.Variant(rapid.IntRange(0, wire.NumVariants-1).Draw(t, "variant"))
+			if v&wire.Redis != 0 {
+				wantDelivery(t, &e, v, &m)
+				continue
+			}
 			want := m.AppendJSON(nil, v&wire.Old != 0, v&wire.Prev != 0)
 			frame := e.Frame(v, &m)
 			if plain := e.Frame(v&^wire.Deflate, &m); len(frame) > len(plain) {
@@ -61,6 +95,27 @@ func TestFrameIsReadBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// wantDelivery reads a frame as a Redis client does.
+func wantDelivery(t *rapid.T, e *wire.Encoder, v wire.Variant, m *message.Message) {
+	frame := e.Frame(v, m)
+	head, rest := "*", frame
+	if v&wire.RESP3 != 0 {
+		head = ">"
+		if v&wire.IDs != 0 {
+			rest = bytes.TrimPrefix(rest, []byte("|1\r\n+id\r\n$3\r\n0-4\r\n"))
+		}
+	}
+	rest, found := bytes.CutPrefix(rest, []byte(head))
+	word := "message"
+	if v&wire.Shard != 0 {
+		word = "smessage"
+	}
+	args, n, err := resp.ParseCommand(nil, append([]byte("*"), rest...), resp.Limits{MaxArgs: 3, MaxArgBytes: 1 << 20, MaxBytes: 1 << 20})
+	if err != nil || !found || n != len(rest)+1 || len(args) != 3 || string(args[0]) != word || string(args[1]) != m.Key || !bytes.Equal(args[2], m.Payload) {
+		t.Fatalf("variant %b of %q is read as %q, %v", v, m.Payload, args, err)
+	}
 }
 
 // readFrame reads one frame as a client of the variant does; all of it must be used.
@@ -131,13 +186,16 @@ func TestAppendText(t *testing.T) {
 
 func TestEncodingDoesNotAllocate(t *testing.T) {
 	var e wire.Encoder
-	m := message.Message{Mid: 4, Payload: []byte(`{"text": "` + strings.Repeat("hello ", 20) + `"}`)}
+	m := message.Message{Key: "k", Mid: 4, Payload: []byte(`{"text": "` + strings.Repeat("hello ", 20) + `"}`)}
+	fields := message.Message{Key: "k", Mid: 17000000000000004, Form: message.Fields, Payload: message.AppendFields(nil, [][]byte{[]byte("text"), m.Payload})}
 	dst := make([]byte, 0, 1000)
 	for v := range wire.Variant(wire.NumVariants) {
 		for name, run := range map[string]func(){
-			"AppendFrame": func() { e.AppendFrame(dst, v, &m) },
-			"AppendText":  func() { wire.AppendText(dst, v, wire.TextHeartbeat) },
-			"AppendGap":   func() { wire.AppendGap(dst, v, 4) },
+			"AppendFrame":           func() { e.AppendFrame(dst, v, &m) },
+			"AppendFrame of fields": func() { e.AppendFrame(dst, v, &fields) },
+			"AppendText":            func() { wire.AppendText(dst, v, wire.TextHeartbeat) },
+			"AppendGap":             func() { wire.AppendGap(dst, v, 4) },
+			"AppendPatternFrame":    func() { e.AppendPatternFrame(dst, v, "*", &m) },
 		} {
 			if allocs := testing.AllocsPerRun(100, run); allocs != 0 {
 				t.Errorf("%s of variant %b: %v allocations, want 0", name, v, allocs)
@@ -153,6 +211,7 @@ func BenchmarkAppendFrame(b *testing.B) {
 	m := message.Message{Mid: 17000000000000004, Prev: 17000000000000000, Payload: []byte(`{"text":"hello","user":4711,"rest":"` + strings.Repeat("x", 90) + `"}`)}
 	for name, v := range map[string]wire.Variant{
 		"resp": 0, "resp-old": wire.Old, "resp-prev": wire.Prev, "ws": wire.WebSocket, "ws-deflate": wire.WebSocket | wire.Deflate,
+		"redis": wire.Redis, "redis-ids": wire.Redis | wire.RESP3 | wire.IDs,
 	} {
 		b.Run(name, func(b *testing.B) {
 			var e wire.Encoder

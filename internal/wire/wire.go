@@ -1,13 +1,13 @@
-// Package wire has the legacy dialects: what subscribers of gopush-cluster send and see, over
-// RESP and over WebSocket. They are pure functions between bytes and values.
+// Package wire has what subscribers see, and what those of gopush-cluster send, over RESP and over
+// WebSocket. These are pure functions between bytes and values.
 //
 //	["sub" "k" "30" …] ── ParseSub ──┐
 //	/sub?key=k&…  ── ParseSubQuery ──┴─> Sub
 //	Message ── Encoder.Frame, once per Variant ──> bytes, shared by every connection of the Variant
 //
-// It promises that a frame depends on the message and the variant alone. It does no I/O and
-// knows neither connections nor channels. The rules are those of docs/design.md, "legacy RESP"
-// and "legacy WebSocket".
+// It promises that a frame depends on the message, the variant and, where there is one, the pattern
+// alone. It does no I/O and knows neither connections nor channels. The rules are those of
+// docs/protocol.md, "Legacy RESP", "Legacy WebSocket" and "Redis".
 package wire
 
 // The texts of the protocol. After all but the first the connection is closed.
