@@ -42,3 +42,23 @@ func TestBenchPrintsWhatFailedAndFails(t *testing.T) {
 		})
 	}
 }
+
+func TestSubjectsAreServersInTheirProtocols(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		servers   []string
+		protocols []bench.Protocol
+		want      string
+	}{
+		{[]string{"gopush", "redis", "nats"}, []bench.Protocol{bench.TCP}, "gopush tcp, redis, nats"},
+		{[]string{"floor", "gopush"}, []bench.Protocol{bench.TCP, bench.WebSocket}, "floor, gopush tcp, gopush ws"},
+		{[]string{"gopush", "redis"}, []bench.Protocol{bench.Redis}, "gopush redis, redis"},
+		{[]string{"redis", "gopush"}, []bench.Protocol{bench.Streams}, "redis streams, gopush streams"},
+		{[]string{"redis"}, []bench.Protocol{bench.Redis, bench.Streams}, "redis, redis streams"},
+	} {
+		f := benchFlags{Subject: tt.servers, Protocol: tt.protocols}
+		if got := strings.Join(f.subjects(), ", "); got != tt.want {
+			t.Errorf("%v in %v are %s, want %s", tt.servers, tt.protocols, got, tt.want)
+		}
+	}
+}

@@ -74,6 +74,6 @@ func blocked() section {
 	return section{
 		id: "redis-blocked", title: "Memory of a blocked XREAD", base: redisStreams,
 		metrics:   []metric{{"bytes_per_connection", 1, "bytes a reader", 0}},
-		workloads: []workload{{"redis-blocked", "2,000 to 10,000 readers", "idle --steps 2000,10000 --store memory", bothStreams()}},
+		workloads: []workload{{"redis-blocked", "100 to 10,000 readers", "idle --steps 100,10000 --store memory", bothStreams()}},
 	}
 }
