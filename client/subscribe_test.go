@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gopush/client"
+	"gopush/internal/message"
+	"gopush/internal/wire"
 )
 
 func wantMids(t *testing.T, got []int64, want ...int64) {
@@ -418,6 +420,23 @@ func TestPayloads(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a Redis client stored with several fields arrives as a JSON object.
+func TestFieldsAreAnObject(t *testing.T) {
+	t.Parallel()
+	payload := message.AppendFields(nil, [][]byte{[]byte("b"), []byte(`"1"`), []byte("a"), nil, []byte("b"), []byte("2")})
+	m := message.Message{Key: "k", Mid: 17000000000000004, Prev: 8, Form: message.Fields, Payload: payload}
+	var encoder wire.Encoder
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t, script{func(p *peer) { p.wantSub(0); p.send("+h\r\n" + string(encoder.Frame(wire.Prev, &m))); p.drain() }})
+		client.Subscribe(t.Context(), cfg, func(m client.Message) error {
+			if want := `{"b":"\"1\"","a":"","b":"2"}`; string(m.Payload) != want || m.Text || m.ID != "1700000000000-4" {
+				t.Errorf("message is %+v, Payload %q, want %q", m, m.Payload, want)
+			}
+			return errDone
+		})
+	})
 }
 
 func TestMistakesInConfig(t *testing.T) {

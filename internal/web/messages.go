@@ -13,7 +13,7 @@ import (
 	"gopush/internal/message"
 )
 
-// listed is a stored message in a list: a payload that is JSON stands as such.
+// listed is a stored message in a list: a payload that is JSON stands as such, fields as an object.
 type listed struct {
 	ID      string          `json:"id"`
 	Payload json.RawMessage `json:"payload,omitempty"`
@@ -23,10 +23,14 @@ type listed struct {
 
 func newListed(m *message.Message) listed {
 	v := listed{ID: message.FormatID(m.Mid)}
-	if json.Valid(m.Payload) && utf8.Valid(m.Payload) {
-		v.Payload = m.Payload
+	payload := m.Payload
+	if m.Form == message.Fields {
+		payload = m.AppendPayload(nil)
+	}
+	if json.Valid(payload) && utf8.Valid(payload) {
+		v.Payload = payload
 	} else {
-		v.Base64 = &m.Payload
+		v.Base64 = &payload
 	}
 	if m.Expires.Before(message.Never) {
 		expires := m.Expires.UTC()

@@ -300,6 +300,28 @@ func TestV1MessagesThatStay(t *testing.T) {
 	wantAnswer(t, w, "GET messages", 200, `{"messages":[{"id":"1767225600000-0","payload":1}]}`)
 }
 
+func TestMessagesOfFieldsAreObjects(t *testing.T) {
+	t.Parallel()
+	n := newNode()
+	n.keys.stored["k1"] = []message.Message{
+		{Mid: firstMid, Expires: message.Never, Form: message.Fields, Payload: []byte("*4\r\n$1\r\nb\r\n$3\r\n<1>\r\n$1\r\na\r\n$1\r\n\xff\r\n")},
+		{Mid: firstMid + 4, Expires: message.Never, Form: message.Fields, Payload: []byte("*1\r\n")},
+	}
+	const first, second = "17672256000000000", "17672256000000004"
+	for _, tt := range []struct{ target, want string }{
+		{"/v1/keys/k1/messages", `{"messages":[{"id":"1767225600000-0","payload":{"b":"<1>","a":"` + "\ufffd" + `"}},{"id":"1767225600000-4","base64":"KjENCg=="}]}`},
+		{"/1/msg/get?k=k1&m=0", `{"data":{"msgs":[{"msg":{"b":"<1>","a":"` + "\ufffd" + `"},"mid":` + first + `,"gid":0},{"msg":"*1\r\n","mid":` + second + `,"gid":0}]},"ret":0}`},
+		{"/msg/get?key=k1&mid=" + first, `{"data":{"msgs":["{\"msg\":\"*1\\r\\n\",\"mid\":` + second + `,\"gid\":0}"],"pmsgs":[]},"msg":"ok","ret":0}`},
+		{"/msg/get?key=k1&mid=0", `{"data":{"msgs":["{\"msg\":\"{\\\"b\\\":\\\"<1>\\\",\\\"a\\\":\\\"` + "\ufffd" + `\\\"}\",\"mid\":` + first + `,\"gid\":0}","{\"msg\":\"*1\\r\\n\",\"mid\":` + second + `,\"gid\":0}"],"pmsgs":[]},"msg":"ok","ret":0}`},
+	} {
+		h := web.Public(n.Config)
+		if strings.HasPrefix(tt.target, "/v1") {
+			h = web.Admin(n.Config, loopback)
+		}
+		wantAnswer(t, ask(h, "GET", tt.target, ""), "GET "+tt.target, 200, tt.want)
+	}
+}
+
 func TestV1MessagesStopAtAPageOfBytes(t *testing.T) {
 	t.Parallel()
 	n, _ := pages(t)
