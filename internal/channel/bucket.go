@@ -61,6 +61,20 @@ func (b *bucket) forget(hash uint64, c *Channel) bool {
 	return true
 }
 
+// appendSubscribed appends the keys that somebody subscribes to.
+func (b *bucket) appendSubscribed(keys []string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.channels {
+		for ; c != nil; c = c.next {
+			if c.subscribers() > 0 {
+				keys = append(keys, c.key)
+			}
+		}
+	}
+	return keys
+}
+
 func (b *bucket) unlink(hash uint64, c *Channel) {
 	head := b.channels[hash]
 	switch {

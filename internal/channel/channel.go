@@ -38,10 +38,10 @@ type Sink interface {
 }
 
 // Channel is the server's object for one key, while somebody subscribes to it or something
-// of it is under way. Its fields are guarded by the lock of its bucket; a Sink holds on to
+// of it is under way; or for a pattern of keys, while somebody subscribes to that. Its fields are guarded by the lock of its bucket; a Sink holds on to
 // it only as a name.
 type Channel struct {
-	key  string
+	key  string   // set when made, never changed, like pattern
 	next *Channel // the next one in the bucket with the same hash
 
 	released int64 // mid of the last released message, or a mid that was not below it
@@ -50,6 +50,8 @@ type Channel struct {
 
 	slot        // the first sink's subscribers; count 0: none
 	state state // bits
+
+	pattern bool // key is one; guarded by the lock of the patterns, in no bucket
 }
 
 type state uint8
@@ -75,10 +77,16 @@ type slot struct {
 type extra struct {
 	slots []slot     // of all sinks but the first
 	queue []*pending // pushes that wait for a loader or the appender, in order
+
+	followers int // of those that the slots count, who only waits for stored messages
 }
 
-// Key returns the key of c, which never changes.
+// Key returns the key of c, or the text of the pattern, which never changes.
 func (c *Channel) Key() string { return c.key }
+
+// Pattern tells whether c is of a pattern, which never changes: what it is posted are messages of
+// keys that match.
+func (c *Channel) Pattern() bool { return c.pattern }
 
 // more returns c's extra, made if need be.
 func (c *Channel) more() *extra {
@@ -94,10 +102,26 @@ func (c *Channel) waits() bool { return c.extra != nil && len(c.extra.queue) > 0
 // idle tells whether nothing of c is under way, so that a live-only message may be released at once.
 func (c *Channel) idle() bool { return c.state&scheduled == 0 && !c.waits() }
 
-// unused tells whether c can be forgotten.
-func (c *Channel) unused() bool { return c.subscribers() == 0 && c.idle() }
+// tidy drops c's extra if there is nothing in it.
+func (c *Channel) tidy() {
+	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 {
+		c.extra = nil
+	}
+}
 
+// unused tells whether c can be forgotten.
+func (c *Channel) unused() bool { return c.listeners() == 0 && c.idle() }
+
+// subscribers counts the subscribers.
 func (c *Channel) subscribers() int {
+	if c.extra == nil {
+		return int(c.count)
+	}
+	return c.listeners() - c.extra.followers
+}
+
+// listeners counts subscribers and followers.
+func (c *Channel) listeners() int {
 	n := int(c.count)
 	if c.extra != nil {
 		for i := range c.extra.slots {
@@ -122,7 +146,7 @@ func (c *Channel) find(sink SinkID) *slot {
 	return nil
 }
 
-// join counts one more subscriber of sink and returns what the sink calls them: spare if they
+// join counts one more subscriber, or follower, of sink and returns what the sink calls them: spare if they
 // are its first here.
 func (c *Channel) join(sink SinkID, spare uint32) (ref uint32) {
 	s := c.find(sink)
@@ -140,23 +164,21 @@ func (c *Channel) join(sink SinkID, spare uint32) (ref uint32) {
 	return s.ref
 }
 
-// leave counts one subscriber of sink less.
+// leave counts one less.
 func (c *Channel) leave(sink SinkID) {
 	s := c.find(sink)
 	if s == nil {
 		panic("channel: leave without join")
 	}
-	if s.count--; s.count > 0 || s == &c.slot {
-		return
+	if s.count--; s.count == 0 && s != &c.slot {
+		x := c.extra
+		*s = x.slots[len(x.slots)-1]
+		x.slots = x.slots[:len(x.slots)-1]
 	}
-	x := c.extra
-	*s = x.slots[len(x.slots)-1]
-	if x.slots = x.slots[:len(x.slots)-1]; len(x.slots) == 0 && len(x.queue) == 0 {
-		c.extra = nil
-	}
+	c.tidy()
 }
 
-// each calls f for every sink with subscribers.
+// each calls f for every sink with subscribers or followers.
 func (c *Channel) each(f func(slot)) {
 	if c.count > 0 {
 		f(c.slot)

@@ -26,6 +26,7 @@ type Config struct {
 	MaxKeyBytes          int           // 0: message.MaxKeyBytes
 	MaxMessageBytes      int           // 0: 1 MiB
 	MaxSubscribersPerKey int           // 0: unlimited
+	MaxPatterns          int           // different ones that are subscribed to; 0: 128
 	StoreTimeout         time.Duration // 0: 2 s
 
 	Now func() time.Time // nil: time.Now
@@ -35,6 +36,7 @@ type Config struct {
 func (cfg *Config) setDefaults() {
 	setDefault(&cfg.MaxKeyBytes, message.MaxKeyBytes)
 	setDefault(&cfg.MaxMessageBytes, 1<<20)
+	setDefault(&cfg.MaxPatterns, 128)
 	setDefault(&cfg.StoreTimeout, 2*time.Second)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -61,6 +63,7 @@ type Hub struct {
 	maxKey    atomic.Int64 // max_key_bytes, may be reloaded
 	maxBytes  atomic.Int64 // max_message_bytes, may be reloaded
 	maxSubs   atomic.Int64 // max_subscribers_per_key, may be reloaded
+	patterns  patterns     //
 	sinks     []Sink       // set by Attach, before Run
 	loading   readyQueue   // channels of which the store has to be asked something first
 	appending readyQueue   // channels with pushes to store
@@ -79,6 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		h.buckets[i].channels = make(map[uint64]*Channel)
 		h.buckets[i].last = k.floor
 	}
+	h.patterns.most = cfg.MaxPatterns
 	h.loading.init()
 	h.appending.init()
 	return h, nil

@@ -119,7 +119,8 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 		var touched SinkSet
 		at.bucket.mu.Lock()
 		for i := range found {
-			touched |= h.release(c, &found[i])
+			posted, _ := h.release(c, &found[i])
+			touched |= posted
 			from = found[i].Mid
 		}
 		if len(found) == 0 {

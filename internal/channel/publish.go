@@ -90,8 +90,8 @@ func (h *Hub) startOne(p *pending) (touched SinkSet) {
 	now := h.clock.now()
 	atOnce := p.push.Expire == 0 && !h.clock.late(now)
 	switch {
-	case atOnce && c == nil:
-		p.done(h.mintUnseen(b, now), false, 0)
+	case atOnce && unheard(c) && h.mintUnseen(b, p, now):
+		touched = h.releaseUnseen(p)
 	case atOnce && c.idle() && c.state.certain() && h.mint(b, c, p, now):
 		touched = h.releaseLive(c, p)
 	default:
@@ -148,13 +148,31 @@ func (h *Hub) mint(b *bucket, c *Channel, p *pending, now time.Time) bool {
 	return ok
 }
 
-// mintUnseen returns the mid of a live-only message that nobody here subscribes to.
-// The bucket is locked.
-func (h *Hub) mintUnseen(b *bucket, now time.Time) int64 {
-	if mid, ok := h.clock.next(now, b.last); ok {
+// unheard tells whether nobody subscribes to the key with channel c (nil: it has none) and nothing of
+// it is under way: what is live only touches no channel then.
+func unheard(c *Channel) bool { return c == nil || c.idle() && c.subscribers() == 0 }
+
+// mintUnseen gives a live-only message that nobody subscribes to by its key a mid. Where it is not seen by a
+// pattern either, any mid will do. The bucket is locked.
+func (h *Hub) mintUnseen(b *bucket, p *pending, now time.Time) bool {
+	mid, ok := h.clock.next(now, b.last)
+	if ok {
 		b.last = mid
 	}
-	return b.last
+	p.mid = b.last
+	return ok || !h.matches(p.push.Key)
+}
+
+// releaseUnseen releases a live-only message to those who subscribe to patterns. What was stored before it is not
+// looked up for them: nobody resumes by a pattern. The bucket is locked.
+func (h *Hub) releaseUnseen(p *pending) (touched SinkSet) {
+	subscribers := 0
+	if h.matches(p.push.Key) {
+		m := &message.Message{Key: p.push.Key, Mid: p.mid, GID: p.push.GID, Form: p.push.Form, Payload: p.push.Payload}
+		touched, subscribers = h.postPatterns(m)
+	}
+	p.done(p.mid, false, subscribers)
+	return touched
 }
 
 // releaseLive releases a live-only message that has its mid. The bucket is locked.
@@ -166,27 +184,31 @@ func (h *Hub) releaseLive(c *Channel, p *pending) (touched SinkSet) {
 		h.Stats.Unresolved.Add(1) // the store cannot be read; live delivery goes on
 	}
 	m := &message.Message{Key: p.push.Key, Mid: p.mid, Prev: c.stored, GID: p.push.GID, Form: p.push.Form, Payload: p.push.Payload}
-	touched = h.release(c, m)
-	p.done(m.Mid, false, c.subscribers())
+	touched, subscribers := h.release(c, m)
+	p.done(m.Mid, false, subscribers)
 	return touched
 }
 
-// release posts m to all sinks with subscribers. The bucket is locked.
-func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet) {
+// release posts m to all sinks with subscribers of its key, or of a pattern that the key matches, and returns how
+// many there are. Followers are told of what is stored. The bucket is locked.
+func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet, subscribers int) {
 	if m.Stored() {
 		c.stored = max(c.stored, m.Mid)
 	}
 	if m.Mid <= c.released {
 		h.Stats.Late.Add(1)
-		return 0
+		return 0, 0
 	}
 	c.released = m.Mid
 	c.state |= used
-	c.each(func(s slot) {
-		h.sinks[s.sink].Post(c, s.ref, m)
-		touched.add(s.sink)
-	})
-	return touched
+	if subscribers = c.subscribers(); subscribers > 0 || m.Stored() {
+		c.each(func(s slot) {
+			h.sinks[s.sink].Post(c, s.ref, m)
+			touched.add(s.sink)
+		})
+	}
+	posted, more := h.postPatterns(m)
+	return touched | posted, subscribers + more
 }
 
 // skipped tells whether an earlier push of the same call and key failed; p has then, too.

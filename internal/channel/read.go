@@ -102,6 +102,16 @@ func (h *Hub) Delete(ctx context.Context, key string, mids ...int64) (int, error
 	return h.cfg.Store.Delete(ctx, key, mids...)
 }
 
+// Trim removes stored messages of key, as Store.Trim does.
+func (h *Hub) Trim(ctx context.Context, key string, keep int, minMid int64) (int, error) {
+	return h.cfg.Store.Trim(ctx, key, keep, minMid)
+}
+
+// Keys lists keys that exist, as Store.Keys does.
+func (h *Hub) Keys(ctx context.Context, cursor string, limit int) (keys []string, next string, err error) {
+	return h.cfg.Store.Keys(ctx, cursor, limit)
+}
+
 // Subscribers returns how many connections are subscribed to key.
 func (h *Hub) Subscribers(key string) int {
 	hash := h.hash(key)
@@ -112,6 +122,24 @@ func (h *Hub) Subscribers(key string) int {
 		return c.subscribers()
 	}
 	return 0
+}
+
+// Subscribed returns at most limit keys (0: any number) that match pattern and somebody subscribes to, in no order. It
+// looks at every channel of the node, a bucket at a time.
+func (h *Hub) Subscribed(pattern string, limit int) (keys []string) {
+	var some []string
+	for i := range h.buckets {
+		some = h.buckets[i].appendSubscribed(some[:0])
+		for _, key := range some {
+			if !message.Match(pattern, key) {
+				continue
+			}
+			if keys = append(keys, key); len(keys) == limit {
+				return keys
+			}
+		}
+	}
+	return keys
 }
 
 // Info returns what is known of key.

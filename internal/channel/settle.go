@@ -52,9 +52,7 @@ func (h *Hub) reschedule(at place) (touched SinkSet) {
 // free ends the scheduling of the channel, in which nothing waits. The bucket is locked.
 func (at place) free() {
 	c := at.channel
-	if x := c.extra; x != nil && len(x.slots) == 0 {
-		c.extra = nil
-	}
+	c.tidy()
 	c.state &^= scheduled
 	at.bucket.forget(at.hash, c)
 }
@@ -100,12 +98,12 @@ func (w *work) nextResult() (e *Entry, err error) {
 // settleStored releases a message that is in the store.
 func (h *Hub) settleStored(c *Channel, p *pending, e *Entry) (touched SinkSet) {
 	m := &e.Message
-	if c.subscribers() > 0 {
+	if c.listeners() > 0 || h.matches(c.key) {
 		posted := e.Message // the batch uses its entries again
 		m = &posted
 	}
-	touched = h.release(c, m)
-	p.done(m.Mid, true, c.subscribers())
+	touched, subscribers := h.release(c, m)
+	p.done(m.Mid, true, subscribers)
 	return touched
 }
 

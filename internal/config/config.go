@@ -61,6 +61,7 @@ type Config struct {
 	MaxPendingMessages   int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
 	MaxStoredPerKey      int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
 	MaxSubscribersPerKey int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
+	MaxPatterns          int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`
 	MaxConnections       int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
 	MinHeartbeat         Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
 	StoreTimeout         Duration `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`

@@ -103,7 +103,7 @@ func hubConfig(cfg *config.Config, s store, log *slog.Logger) channel.Config {
 	return channel.Config{
 		Store: s, Node: nodeName(cfg), Log: log,
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
-		MaxSubscribersPerKey: cfg.MaxSubscribersPerKey, StoreTimeout: time.Duration(cfg.StoreTimeout),
+		MaxSubscribersPerKey: cfg.MaxSubscribersPerKey, MaxPatterns: cfg.MaxPatterns, StoreTimeout: time.Duration(cfg.StoreTimeout),
 	}
 }
 
