@@ -32,7 +32,7 @@ func (c *call) limits() Limits { return c.server.cfg.Limits() }
 // maxReplyBytes is how much payload one reply to c may hold.
 func (c *call) maxReplyBytes() int {
 	most := c.limits().MaxReplyBytes
-	if c.session.admin() {
+	if c.session.is(admin) {
 		return most[1]
 	}
 	return most[0]

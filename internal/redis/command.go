@@ -13,9 +13,9 @@ type command struct {
 	subcommands []command // then do is nil
 	about       about
 
-	full   string              // client|list; made with the table
-	number uint16              // from 1 on; likewise
-	byName map[string]*command // of the subcommands; likewise
+	full   string // client|list; made with the table
+	number uint16 // from 1 on; likewise
+	byName table  // of the subcommands; likewise
 }
 
 // about is what COMMAND DOCS tells.
@@ -38,6 +38,7 @@ const (
 	subscribed                    // also RESP2 clients that subscribe
 	asChannels                    // its keys are spoken of as channels, and COMMAND GETKEYS does not see them
 	unchecked                     // keys are neither checked nor need to be open
+	unlisted                      // it is there to be refused
 )
 
 // has tells whether r has all of what.
@@ -55,30 +56,31 @@ type table map[string]*command
 // maxName is the length of the longest name of a command or subcommand.
 const maxName = 32
 
-// newTable returns all commands.
-func newTable() table {
-	t, number := table{}, uint16(0)
+// newTable returns all commands, and with their subcommands by their numbers.
+func newTable() (table, []*command) {
+	t, numbered := table{}, []*command(nil)
 	for _, commands := range [][]command{
-		connectionCommands(), adminCommands(), pubsubCommands(), keyCommands(), streamCommands(), cursorCommands(), refusedCommands(),
+		connectionCommands(), clientCommands(), commandCommands(), adminCommands(), pubsubCommands(), keyCommands(),
+		streamCommands(), cursorCommands(), refusedCommands(),
 	} {
-		number = index(t, commands, "", number)
+		numbered = t.add(numbered, commands, "")
 	}
-	return t
+	return t, numbered
 }
 
-// index fills in what is made with the table, and puts commands into byName. It numbers them from number on, and returns where to go on.
-func index(byName map[string]*command, commands []command, parent string, number uint16) uint16 {
+// add puts commands into t, and fills in what is made with it.
+func (t table) add(numbered []*command, commands []command, parent string) []*command {
 	for i := range commands {
 		c := &commands[i]
-		number++
-		c.full, c.number = parent+c.name, number
-		byName[c.name] = c
+		t[c.name] = c
+		numbered = append(numbered, c)
+		c.full, c.number = parent+c.name, uint16(len(numbered))
 		if c.subcommands != nil {
-			c.byName = make(map[string]*command, len(c.subcommands))
-			number = index(c.byName, c.subcommands, c.name+"|", number)
+			c.byName = make(table, len(c.subcommands))
+			numbered = c.byName.add(numbered, c.subcommands, c.name+"|")
 		}
 	}
-	return number
+	return numbered
 }
 
 // find returns the command of a name in any case, or nil.

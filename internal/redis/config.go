@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 )
 
@@ -23,8 +24,11 @@ type Config struct {
 	Revocations func() uint64 // moves whenever a token was revoked; needed with Authorize
 
 	// APIKey tells whether secret is that of the API key with name, or of any if name is "" or "default". It does not block.
-	APIKey  func(name, secret string) bool
-	APIKeys func() (generation any) // another one, comparable, when the API keys may have changed
+	APIKey func(name, secret string) bool
+	// APIKeyHash is APIKey for the SHA-256 of the secret: an admin who showed a key is checked again when APIKeys moved.
+	// nil: then it has to show one again.
+	APIKeyHash func(name string, hash [sha256.Size]byte) bool
+	APIKeys    func() (generation any) // another one, comparable, when the API keys may have changed
 
 	Limits func() Limits
 	Facts  func() Facts // for INFO and CONFIG GET
@@ -50,4 +54,5 @@ type Facts struct {
 	Accepted    int64
 	Pushed      int64
 	Stored      int64
+	Durable     bool // stored messages survive kill -9
 }

@@ -40,6 +40,12 @@ func (r *reply) id(mid int64) {
 
 func (r *reply) int(v int64) { r.dst = resp.AppendInt(r.dst, v) }
 
+// number is v as a bulk string.
+func (r *reply) number(v int64) {
+	var digits [20]byte
+	r.bulk(strconv.AppendInt(digits[:0], v, 10))
+}
+
 // null stands where a string is not there.
 func (r *reply) null() {
 	if r.three {

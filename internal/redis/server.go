@@ -2,7 +2,10 @@ package redis
 
 import (
 	"bytes"
+	"errors"
 	"strings"
+
+	"gopush/internal/wire/resp"
 )
 
 // Server carries out commands of the connections of a node, or says how to.
@@ -11,11 +14,14 @@ type Server struct {
 
 	cfg      Config
 	commands table
+	numbered []*command // by their numbers, less one
+	cursors  *cursors   // of SCAN
 }
 
 // New returns a server.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, commands: newTable()}
+	commands, numbered := newTable()
+	return &Server{cfg: cfg, commands: commands, numbered: numbered, cursors: newCursors()}
 }
 
 // SetClients has s reach the connections of the node. It comes before the first command.
@@ -54,7 +60,7 @@ func (s *Server) run(c *call) {
 		return
 	}
 	if c.command.subcommands != nil && len(c.args) > 1 {
-		sub := table(c.command.byName).find(c.args[1])
+		sub := c.command.byName.find(c.args[1])
 		if sub == nil {
 			c.errorf("ERR unknown subcommand '%s'. Try %s HELP.", show(c.args[1], maxShown), strings.ToUpper(c.command.name))
 			return
@@ -97,6 +103,18 @@ func show(arg []byte, room int) string {
 func (s *Server) AppendError(dst []byte, err error) []byte {
 	r := reply{dst: dst}
 	r.failed(err)
+	s.Stats.countReply(r.dst[len(dst):])
+	return r.dst
+}
+
+// Malformed appends what a client is told whose bytes are no command; err is what resp.ParseRequest failed with.
+func (s *Server) Malformed(dst []byte, err error) []byte {
+	text := err.Error()
+	if bad := (*resp.Error)(nil); errors.As(err, &bad) {
+		text = bad.Reason
+	}
+	r := reply{dst: dst}
+	r.error("ERR " + text)
 	s.Stats.countReply(r.dst[len(dst):])
 	return r.dst
 }

@@ -1,5 +1,7 @@
 package redis
 
+import "crypto/sha256"
+
 // Session is what a connection has said so far. It is owned by whoever has the connection, who reads and counts Subscriptions.
 // There are millions of them: what few have said stands in more.
 type Session struct {
@@ -16,21 +18,31 @@ type Session struct {
 type state uint16
 
 const (
-	admin         state = 1 << iota // came to an admin listener
-	open                            // an admin who needs no API key
-	authenticated                   // an admin who showed one
-	resp3                           //
-	attributes                      // deliveries carry their id
-	noEvict                         // CLIENT NO-EVICT, which changes nothing here
-	noTouch                         //
-	muted                           // CLIENT REPLY OFF
-	mutedOnce                       // CLIENT REPLY SKIP: so is the reply of the next command
-	mutesNext                       // this is the command that said so
+	admin      state = 1 << iota // came to an admin listener
+	open                         // an admin who needs no API key
+	apiKey                       // an admin who showed one
+	tokens                       // not an admin, who needs tokens
+	resp3                        //
+	attributes                   // deliveries carry their id
+	noEvict                      // CLIENT NO-EVICT, which changes nothing but how CLIENT LIST shows it
+	noTouch                      // likewise
+	muted                        // CLIENT REPLY OFF
+	mutedOnce                    // CLIENT REPLY SKIP: so is the reply of the next command
+	mutesNext                    // this is the command that said so
 )
 
 // more is what few sessions have.
 type more struct {
 	name, library, version string // as the client calls itself
+	shown                  shownKey
+	opened                 keyring
+}
+
+// shownKey is the API key that an admin showed.
+type shownKey struct {
+	name       string
+	hash       [sha256.Size]byte
+	generation any // of the API keys when it was checked
 }
 
 // NewSession returns the session of a connection that said nothing yet. id is its own on the node, above 0.
@@ -38,6 +50,7 @@ func (s *Server) NewSession(id int64, trust Trust) *Session {
 	c := &Session{id: id}
 	c.set(admin, trust.Admin)
 	c.set(open, trust.Open)
+	c.set(tokens, !trust.Admin && s.cfg.Authorize != nil)
 	return c
 }
 
@@ -59,7 +72,21 @@ func (c *Session) set(what state, on bool) {
 	}
 }
 
-func (c *Session) admin() bool { return c.is(admin) }
+// also returns what few sessions have, for something to be put there.
+func (c *Session) also() *more {
+	if c.more == nil {
+		c.more = &more{}
+	}
+	return c.more
+}
+
+// Anonymous tells whether c, which needs an API key or a token to do anything, showed none yet.
+func (c *Session) Anonymous() bool {
+	if c.is(admin) {
+		return !c.is(open) && !c.is(apiKey)
+	}
+	return c.is(tokens) && len(c.keyring()) == 0
+}
 
 // AppendSubscribed appends the confirmation of one subscription or, with off, of its end. c.Subscriptions counts it already.
 // A nil name says that there was none to end.

@@ -27,7 +27,7 @@ const (
 	errorKinds = iota
 )
 
-// words has the first word of each kind of error.
+// String returns the word.
 func (k ErrorKind) String() string {
 	return [errorKinds]string{"ERR", "NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "NOGROUP", "BUSYGROUP"}[k]
 }
@@ -38,6 +38,14 @@ func (s *Stats) countReply(reply []byte) {
 		return
 	}
 	s.Errors[kindOf(reply[1:])].Add(1)
+}
+
+// errors returns how many there were of all kinds.
+func (s *Stats) errors() (sum int64) {
+	for k := range s.Errors {
+		sum += s.Errors[k].Load()
+	}
+	return sum
 }
 
 func kindOf(text []byte) ErrorKind {
