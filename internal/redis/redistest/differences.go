@@ -1,0 +1,116 @@
+package redistest
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// difference is where gopush does not reply as Redis 7.0 does, on purpose: docs/protocol.md, "Redis".
+type difference struct {
+	what, why string
+	is        func(args []string, got, want reply) bool
+}
+
+// differences are all of them, but for those that scripts keep out of:
+//   - Keys and channels are one space in gopush: a subscriber sees what XADD adds, and SPUBLISH is PUBLISH. Keys, channels and
+//     shard channels have names of their own here.
+//   - A deleted key's last id is known for 30 days, so that no id is given twice: (*twin).key.
+//   - The first command of a connection must be one that exists: dialWire.
+//   - An id that XADD names has a sequence number of at most 9999, is a multiple of 4 above 2^53, and is not ahead of the clock.
+var differences = []difference{
+	{"XREAD takes +", "it is of Redis 7.4", func(args []string, _, want reply) bool {
+		return strings.EqualFold(args[0], "xread") && slices.Contains(args, "+") && want.kind == '-'
+	}},
+}
+
+// A rule makes equal what two servers cannot have in common, or what Redis has in no order.
+var rules = []struct {
+	command string // the first words
+	why     string
+	apply   func(r reply) reply
+}{
+	{"command", "another table", anyValue},
+	{"client id", "counted by each server", anyValue},
+	{"hello", "says which server it is", fields(map[string]func(reply) reply{"server": anyValue, "version": anyValue, "id": anyValue})},
+	{"time", "passes", each(anyValue)},
+	{"pubsub channels", "of a hash table", sorted},
+	{"pubsub shardchannels", "of a hash table", sorted},
+	{"xpending", "idle times", each(nth(2, magnitude))},
+	{"xinfo stream", "a radix tree is Redis's", deep(fields(map[string]func(reply) reply{"radix-tree-keys": anyValue, "radix-tree-nodes": anyValue}))},
+	{"xinfo stream", "idle times", deep(fields(map[string]func(reply) reply{"seen-time": magnitude}))},
+	{"xinfo consumers", "idle times", each(fields(map[string]func(reply) reply{"idle": magnitude}))},
+}
+
+// normal applies the rules for a command to a reply, unless that is an error.
+func normal(args []string, r reply) reply {
+	if r.kind == '-' {
+		return r
+	}
+	line := strings.ToLower(strings.Join(args, " ")) + " "
+	for _, rule := range rules {
+		if strings.HasPrefix(line, rule.command+" ") {
+			r = rule.apply(r)
+		}
+	}
+	return r
+}
+
+func anyValue(r reply) reply { return reply{kind: r.kind, null: r.null} }
+
+// magnitude leaves of a time in milliseconds what no machine is too slow for.
+func magnitude(r reply) reply {
+	const step = 500_000
+	if v, err := strconv.ParseInt(r.text, 10, 64); err == nil && r.kind == ':' {
+		r.text = strconv.FormatInt((v+step/2)/step, 10)
+	}
+	return r
+}
+
+func sorted(r reply) reply {
+	r.elems = slices.Clone(r.elems)
+	slices.SortFunc(r.elems, func(a, b reply) int { return strings.Compare(a.text, b.text) })
+	return r
+}
+
+// each applies f to the elements.
+func each(f func(reply) reply) func(reply) reply {
+	return func(r reply) reply {
+		r.elems = slices.Clone(r.elems)
+		for i := range r.elems {
+			r.elems[i] = f(r.elems[i])
+		}
+		return r
+	}
+}
+
+// nth applies f to element n.
+func nth(n int, f func(reply) reply) func(reply) reply {
+	return func(r reply) reply {
+		if n < len(r.elems) {
+			r.elems = slices.Clone(r.elems)
+			r.elems[n] = f(r.elems[n])
+		}
+		return r
+	}
+}
+
+// fields applies functions to the values of a map, or of an array of names and values.
+func fields(of map[string]func(reply) reply) func(reply) reply {
+	return func(r reply) reply {
+		r.elems = slices.Clone(r.elems)
+		for i := 0; i+1 < len(r.elems); i += 2 {
+			if f := of[r.elems[i].text]; f != nil {
+				r.elems[i+1] = f(r.elems[i+1])
+			}
+		}
+		return r
+	}
+}
+
+// deep applies f to a reply and all that is in it.
+func deep(f func(reply) reply) func(reply) reply {
+	var apply func(reply) reply
+	apply = func(r reply) reply { return each(apply)(f(r)) }
+	return apply
+}

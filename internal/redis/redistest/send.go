@@ -1,0 +1,171 @@
+package redistest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// send sends the commands of a step, and a PING by which the end of the replies is seen.
+func (w *twin) send(l *line, s step) {
+	w.marks++
+	l.mark = "mark-" + strconv.Itoa(w.marks)
+	l.sent, l.replies = w.prepare(s.commands), [2][]reply{}
+	for side, c := range l.wires {
+		var out []byte
+		for _, args := range l.sent {
+			out = w.appendCommand(out, side, args, s.inline)
+		}
+		out = appendArray(out, []string{"PING", l.mark})
+		for _, piece := range cut(out, s.cuts) {
+			c.write(piece)
+		}
+	}
+}
+
+// prepare returns what is sent of commands, with the keys that are meant. Where CLIENT REPLY silences a connection there is no
+// subscribing, which would make that last, no QUIT, which Redis then forgets, and no XADD, whose id would not be seen. Where a
+// read waits for somebody else, none waits for a time.
+func (w *twin) prepare(commands [][]string) (sent [][]string) {
+	silent, waits := slices.ContainsFunc(commands, silences), slices.ContainsFunc(commands, mayWait)
+	for _, args := range commands {
+		name := strings.ToLower(args[0])
+		if silent && (subscribes(args) || name == "quit" || name == "xadd") || waits && waitsForTime(args) {
+			continue
+		}
+		args = slices.Clone(args)
+		for i, a := range args {
+			if strings.HasPrefix(a, "/") {
+				args[i] = w.key(a, name == "xadd" || name == "xgroup")
+			}
+		}
+		if name == "del" || name == "unlink" {
+			for _, a := range args[1:] {
+				w.deleted[a] = true
+			}
+		}
+		sent = append(sent, args)
+	}
+	if silent {
+		sent = append(sent, []string{"CLIENT", "REPLY", "ON"})
+	}
+	return sent
+}
+
+// key returns the name of a key in this run. A key that was deleted has another one when it may be made again: a node knows the
+// last id of a deleted key, Redis does not.
+func (w *twin) key(a string, makes bool) string {
+	name := func() string {
+		if g := w.generation[a]; g > 0 {
+			return w.prefix + a + "." + strconv.Itoa(g)
+		}
+		return w.prefix + a
+	}
+	if makes && w.deleted[name()] {
+		w.generation[a]++
+	}
+	return name()
+}
+
+func silences(args []string) bool {
+	return len(args) == 3 && strings.EqualFold(args[0], "client") && strings.EqualFold(args[1], "reply") && !strings.EqualFold(args[2], "on")
+}
+
+// cut cuts b at offsets, which are taken modulo its length.
+func cut(b []byte, offsets []int) (pieces [][]byte) {
+	at := make([]int, 0, len(offsets))
+	for _, o := range offsets {
+		at = append(at, o%len(b))
+	}
+	slices.Sort(at)
+	from := 0
+	for _, to := range append(at, len(b)) {
+		if to > from {
+			pieces = append(pieces, b[from:to])
+			from = to
+		}
+	}
+	return pieces
+}
+
+// appendCommand appends a command as it is sent to a side.
+func (w *twin) appendCommand(dst []byte, side int, args []string, inline bool) []byte {
+	sent := make([]string, len(args))
+	for i, a := range args {
+		sent[i] = w.argument(side, a, w.keyOf(args, i))
+	}
+	if !inline {
+		return appendArray(dst, sent)
+	}
+	for i, a := range sent {
+		if i > 0 {
+			dst = append(dst, ' ')
+		}
+		dst = appendQuoted(dst, a)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// appendQuoted appends an argument of an inline command.
+func appendQuoted(dst []byte, a string) []byte {
+	plain := func(c rune) bool { return c < '0' || c > 'z' || c == '\\' }
+	if a != "" && !strings.ContainsFunc(a, plain) {
+		return append(dst, a...)
+	}
+	dst = append(dst, '"')
+	for i := range len(a) {
+		dst = fmt.Appendf(dst, `\x%02x`, a[i])
+	}
+	return append(dst, '"')
+}
+
+// argument returns what is sent to a side for an argument that belongs to key:
+//
+//	#N     the N-th id that the server chose for key, (#N in front of which stands a (
+//	@N-M   an id N milliseconds after the base of this run, (@N-M and @N likewise
+func (w *twin) argument(side int, a, key string) string {
+	open, rest := "", a
+	if strings.HasPrefix(a, "(") {
+		open, rest = "(", a[1:]
+	}
+	switch {
+	case strings.HasPrefix(rest, "#"):
+		if n, err := strconv.Atoi(rest[1:]); err == nil && n >= 0 {
+			return open + w.id(side, n, key)
+		}
+	case strings.HasPrefix(rest, "@"):
+		ms, seq, dash := strings.Cut(rest[1:], "-")
+		if n, err := strconv.Atoi(ms); err == nil {
+			id := open + strconv.FormatInt(w.base+int64(n), 10)
+			if dash {
+				id += "-" + seq
+			}
+			return id
+		}
+	}
+	return a
+}
+
+// keyOf returns the key that argument i belongs to: the first one, or for what reads many streams that of the same place.
+func (w *twin) keyOf(args []string, i int) string {
+	isKey := func(a string) bool { return strings.HasPrefix(a, w.prefix+"/") }
+	first := slices.IndexFunc(args, isKey)
+	if first < 0 {
+		return ""
+	}
+	if streams := slices.IndexFunc(args, func(a string) bool { return strings.EqualFold(a, "streams") }); streams >= 0 {
+		if at := i - (len(args)-streams-1)/2; at > streams && isKey(args[at]) {
+			return args[at]
+		}
+	}
+	return args[first]
+}
+
+func (w *twin) id(side, n int, key string) string {
+	ids := w.ids[key]
+	if len(ids) == 0 {
+		return "0-7"
+	}
+	return ids[n%len(ids)][side]
+}
