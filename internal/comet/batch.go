@@ -96,7 +96,7 @@ func (l *loop) sendBatch() {
 		clear(l.batch)
 		l.batch = l.batch[:0]
 	}
-	l.pushers.answers.reset(maxSpareAnswers)
+	l.calls.answers.reset(maxSpareAnswers)
 	l.recycle()
 }
 

@@ -37,7 +37,7 @@ func (l *loop) refuseHTTP(c *conn, refusal *ws.HandshakeError, why Reason) {
 // closePolitely closes c after what waits for it has left: a WebSocket gets a close frame, and
 // the peer gets time to read, since closing a socket with unread input destroys what was sent.
 func (l *loop) closePolitely(c *conn, why Reason) {
-	if c.state == pushesHTTP && l.lastAnswers(c, why) {
+	if c.state == served && l.lastAnswers(c, why) {
 		return
 	}
 	if c.webSocket() && c.flags&closeSent == 0 {
@@ -94,6 +94,14 @@ func (l *loop) linger(c *conn) {
 	l.wheel.set(&l.conns, c, l.in(lingerTimeout))
 }
 
+// tagOf returns the tag of the token by which c may subscribe to ch.
+func (c *conn) tagOf(ch *channel.Channel) uint64 {
+	if r := c.speaksRedis(); r != nil {
+		return r.session.Tag(ch.Key())
+	}
+	return c.tag
+}
+
 // kick closes the connections of a group, all or those with a tag of tags, and tells closed how
 // many there were.
 func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64, closed chan<- int) {
@@ -104,7 +112,7 @@ func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64, closed chan<
 				closed <- kicked
 				return false
 			}
-			if c := l.conns.at(at); len(tags) == 0 || slices.Contains(tags, c.tag) {
+			if c := l.conns.at(at); len(tags) == 0 || slices.Contains(tags, c.tagOf(ch)) {
 				l.closePolitely(c, Kicked)
 				kicked++
 			}
@@ -117,7 +125,7 @@ func (l *loop) kick(ch *channel.Channel, ref uint32, tags []uint64, closed chan<
 // drainAll tells every connection to go, once what was posted has been delivered, and left when
 // all have gone. What is posted from now on comes too late, and so does who subscribes.
 func (l *loop) drainAll(left chan<- struct{}) {
-	l.draining, l.leaving, l.pushers.stopped = true, left, true
+	l.draining, l.leaving, l.calls.stopped = true, left, true
 	next := uint32(1)
 	l.begin(func(budget int) bool {
 		if l.delivering() {

@@ -54,6 +54,10 @@ type Keys interface {
 	Subscribe(sink channel.SinkID, key string, spare uint32) (c *channel.Channel, ref uint32, barrier int64, err error)
 	Unsubscribe(sink channel.SinkID, c *channel.Channel)
 	Resume(ctx context.Context, key string, mid int64, first bool) (channel.Page, error)
+	Follow(sink channel.SinkID, key string, spare uint32) (c *channel.Channel, ref uint32, last int64, known bool, err error)
+	Unfollow(sink channel.SinkID, c *channel.Channel)
+	SubscribePattern(sink channel.SinkID, pattern string, spare uint32) (c *channel.Channel, ref uint32, err error)
+	UnsubscribePattern(sink channel.SinkID, c *channel.Channel)
 	Position() int64 // all that is pushed from now on has a higher mid
 
 	// Start pushes without waiting; Flush lets go what that posted; Crowded tells that there is no room for
@@ -72,6 +76,8 @@ type Limits struct {
 	MaxHeadBytes       int
 	MaxPendingBytes    int // waiting for one connection; past it the connection is closed as slow
 	MaxPendingMessages int
+	MaxArguments       int // of a command of Redis
+	MaxSubscriptions   int // of one connection that speaks Redis; 0: unlimited
 	MaxConnections     int // in all, HTTP included; past it those of public listeners are refused
 	FirstPacketTimeout time.Duration
 	MinHeartbeat       time.Duration
@@ -112,6 +118,7 @@ type Gateway struct {
 	pool   *pool
 
 	open         atomic.Int64   // connections, those handed to net/http included
+	redisIDs     atomic.Int64   // connections that ever spoke Redis
 	acceptLogged atomic.Int64   // when a failed accept was logged last, Unix nanoseconds
 	wg           sync.WaitGroup // goroutines of the net.Conn engine
 

@@ -37,16 +37,16 @@ type id struct {
 type state uint8
 
 const (
-	free       state = iota // not a connection now
-	sniffing                // nothing decided
-	inRESP                  // the first command
-	inHead                  // an HTTP head
-	waiting                 // a token is being checked; input waits
-	subRESP                 // subscribed, legacy RESP: heartbeats
-	subWS                   // subscribed, legacy WebSocket: frames
-	pushesHTTP              // requests that push
-	flushing                // closing: what waits in out leaves first
-	lingering               // closing: the peer reads our last bytes, its own are dropped
+	free      state = iota // not a connection now
+	sniffing               // nothing decided
+	inRESP                 // the first command
+	inHead                 // an HTTP head
+	checking               // a token is being checked; input waits
+	subRESP                // subscribed, legacy RESP: heartbeats
+	subWS                  // subscribed, legacy WebSocket: frames
+	served                 // requests are carried out: aux.serving
+	flushing               // closing: what waits in out leaves first
+	lingering              // closing: the peer reads our last bytes, its own are dropped
 )
 
 type flags uint8
@@ -64,7 +64,7 @@ type aux struct {
 	net     *netConn     // net.Conn engine: what moves its bytes
 	part    *ws.Assembly // the fragments of a WebSocket message so far
 	resume  *resume      // what it missed is being read
-	pushing *pushing     // it pushes over HTTP
+	serving *serving     // its requests are carried out here
 }
 
 func (c *conn) more() *aux {

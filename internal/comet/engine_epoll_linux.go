@@ -219,7 +219,7 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 
 // readAtOnce returns how much is read of c in a turn. What it asks for is done in the same turn.
 func readAtOnce(c *conn) int {
-	if c.state == pushesHTTP {
+	if c.state == served {
 		return pushBuffer
 	}
 	return readBuffer
@@ -301,6 +301,22 @@ func (e *epoll) detach(_ *loop, c *conn) (net.Conn, error) {
 		return nil, err
 	}
 	return nc, nil
+}
+
+// How long a peer may be silent before the kernel asks whether it is there, how long it waits for an answer, and how
+// often it asks.
+const (
+	keepAliveIdle     = 300 // seconds
+	keepAliveInterval = 30  // seconds
+	keepAliveProbes   = 4
+)
+
+// keepAlive cannot fail on a TCP socket.
+func (e *epoll) keepAlive(c *conn) {
+	unix.SetsockoptInt(int(c.fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle)
+	unix.SetsockoptInt(int(c.fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval)
+	unix.SetsockoptInt(int(c.fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveProbes)
+	unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
 func (e *epoll) peer(c *conn) string {

@@ -218,4 +218,7 @@ func (n *netConn) detach(*loop, *conn) (net.Conn, error) {
 	return n.nc, nil
 }
 
+// keepAlive has nothing to do: package net has it on by default.
+func (n *netConn) keepAlive(*conn) {}
+
 func (n *netConn) peer(*conn) string { return n.nc.RemoteAddr().String() }

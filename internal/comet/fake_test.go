@@ -41,6 +41,7 @@ func (e *fakeEngine) read(*conn)            {}
 func (e *fakeEngine) flush(*loop, *conn)    {}
 func (e *fakeEngine) shutdown(*loop, *conn) {}
 func (e *fakeEngine) close(*loop, *conn)    {}
+func (e *fakeEngine) keepAlive(*conn)       {}
 func (e *fakeEngine) peer(*conn) string     { return "peer" }
 
 // room lets c's socket take what waits.
@@ -59,6 +60,7 @@ func (e *fakeEngine) room(l *loop, c *conn) {
 
 // fakeKeys are keys without a hub: the test posts to them itself.
 type fakeKeys struct {
+	Keys   // what else there is, nobody asks for
 	sink   channel.Sink
 	keys   map[string]*fakeKey
 	during func() // happens after a page was read and before it comes

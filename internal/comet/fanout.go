@@ -23,11 +23,11 @@ type group struct {
 // A connection that joins meanwhile needs nothing of what is being delivered, whether the walk has
 // passed its place or not: its barrier is above.
 type walk struct {
-	now    []*message.Message // being delivered
-	later  []*message.Message // to be delivered next
-	began  time.Time          // when the first connection got now; not known of a single one
-	at     uint32             // connections from this place on still wait for now; 0: none do
-	frames [wire.NumVariants]frames
+	now    []*message.Message        // being delivered
+	later  []*message.Message        // to be delivered next
+	began  time.Time                 // when the first connection got now; not known of a single one
+	at     uint32                    // connections from this place on still wait for now; 0: none do
+	frames [wire.NumVariants]*frames // nil: not needed yet
 }
 
 // frames are messages encoded for one variant, one after the other in one buffer.
@@ -131,7 +131,7 @@ func (l *loop) round(budget int) int {
 	for ; n < kept && budget > 0; n++ {
 		ref := l.walks[n]
 		g := l.groups.at(ref)
-		budget -= l.step(g, min(budget, slice/4))
+		budget -= l.step(ref, g, min(budget, slice/4))
 		if g.walk.at > 0 {
 			l.walks = append(l.walks, ref)
 			continue
@@ -147,7 +147,7 @@ func (l *loop) round(budget int) int {
 }
 
 // step delivers to at most budget connections of g and returns how many there were, at least one.
-func (l *loop) step(g *group, budget int) (n int) {
+func (l *loop) step(ref uint32, g *group, budget int) (n int) {
 	w := g.walk
 	if w.at == 0 {
 		if len(w.now) > 0 {
@@ -160,7 +160,7 @@ func (l *loop) step(g *group, budget int) (n int) {
 	}
 	for index := g.next(w.at); n < budget && index != 0; index = g.next(w.at) {
 		w.at = index + 1
-		l.deliver(l.conns.at(index), w)
+		l.deliver(l.conns.at(index), ref, g, w)
 		n++
 	}
 	if g.next(w.at) == 0 {
@@ -192,8 +192,10 @@ func (w *walk) finish(b *inbox) {
 	}
 	clear(w.now)
 	w.now = w.now[:0]
-	for i := range w.frames {
-		w.frames[i].reset(maxSpareFrame)
+	for _, f := range w.frames {
+		if f != nil {
+			f.reset(maxSpareFrame)
+		}
 	}
 }
 
@@ -246,36 +248,54 @@ func (l *loop) freeGroup(ref uint32, g *group) {
 }
 
 // deliver queues w's messages for c, or keeps them back while c is reading what it missed.
-func (l *loop) deliver(c *conn, w *walk) {
+func (l *loop) deliver(c *conn, ref uint32, g *group, w *walk) {
 	switch {
 	case c.closing():
+	case c.state == served && c.ref != ref:
+		l.deliverRedis(c, ref, g, w)
+	case c.state == served:
+		l.deliverSince(c, &c.seen, c.variant, g, w)
 	case c.resuming() != nil:
 		l.hold(c.resuming(), w.now)
 	default:
-		l.deliverNow(c, w)
+		l.deliverSince(c, &c.seen, c.variant, g, w)
 	}
 }
 
-func (l *loop) deliverNow(c *conn, w *walk) {
+// deliverSince queues those of w's messages for c that are above seen.
+func (l *loop) deliverSince(c *conn, seen *int64, v wire.Variant, g *group, w *walk) {
 	first := 0
-	for first < len(w.now) && w.now[first].Mid <= c.seen {
+	for first < len(w.now) && w.now[first].Mid <= *seen {
 		first++
 	}
 	if first == len(w.now) {
 		return
 	}
-	f := &w.frames[c.variant]
-	if len(f.starts) == 0 {
-		l.encode(f, c.variant, w.now)
+	*seen = w.now[len(w.now)-1].Mid
+	l.sendWalk(c, v, g, w, first)
+}
+
+// sendWalk queues w's messages for c from the first on.
+func (l *loop) sendWalk(c *conn, v wire.Variant, g *group, w *walk, first int) {
+	f := w.frames[v]
+	if f == nil {
+		f = new(frames)
+		w.frames[v] = f
 	}
-	c.seen = w.now[len(w.now)-1].Mid
+	if len(f.starts) == 0 {
+		l.encode(f, v, g, w.now)
+	}
 	l.delivered += int64(len(w.now) - first)
 	l.sendFrames(c, f.bytes[f.starts[first]:], len(w.now)-first, f)
 }
 
-func (l *loop) encode(f *frames, v wire.Variant, messages []*message.Message) {
+func (l *loop) encode(f *frames, v wire.Variant, g *group, messages []*message.Message) {
 	for _, m := range messages {
 		f.starts = append(f.starts, len(f.bytes))
-		f.bytes = l.encoder.AppendFrame(f.bytes, v, m)
+		if g.channel.Pattern() {
+			f.bytes = l.encoder.AppendPatternFrame(f.bytes, v, g.channel.Key(), m)
+		} else {
+			f.bytes = l.encoder.AppendFrame(f.bytes, v, m)
+		}
 	}
 }

@@ -43,7 +43,7 @@ func startOver(t testing.TB, engine comet.Engine, store channel.Store, set func(
 		Keys: hub, Loops: 2, Engine: engine, StoreTimeout: 2 * time.Second,
 		Limits: comet.Limits{
 			MaxKeyBytes: 255, MaxCommandBytes: [3]int{64 << 10, 64 << 10}, MaxHeadBytes: 8 << 10,
-			MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000,
+			MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000, MaxArguments: 1024,
 			FirstPacketTimeout: 5 * time.Second, MinHeartbeat: 30 * time.Second,
 		},
 	}

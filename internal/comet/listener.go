@@ -19,7 +19,8 @@ type Listener struct {
 	addr     net.Addr
 	stop     func() // ends the accepting and nothing else
 	stopOnce sync.Once
-	pusher   atomic.Pointer[Pusher] // nil: net/http serves what pushes, too
+	pusher   atomic.Pointer[Pusher]       // nil: net/http serves what pushes, too
+	redis    atomic.Pointer[redisService] // nil: it speaks no Redis
 
 	mu     sync.Mutex
 	filled sync.Cond

@@ -12,6 +12,7 @@ import (
 
 	"gopush/internal/channel"
 	"gopush/internal/message"
+	"gopush/internal/redis"
 	"gopush/internal/wire"
 	"gopush/internal/wire/ws"
 )
@@ -38,31 +39,35 @@ type loop struct {
 	inbox inbox
 	load  atomic.Int64 // connections; written by the holder of mu, read by anyone
 
-	mu         sync.Mutex // guards all below, and every connection
-	conns      slab[conn]
-	added      uint32 // connections so far
-	groups     slab[group]
-	fresh      uint32      // a group that nobody has yet: the next subscription may take it
-	walks      []uint32    // groups with messages to deliver, in turn
-	resting    []uint32    // groups with messages to deliver once they have rested
-	alarm      *time.Timer // wakes the loop when the first has
-	alarmAt    time.Time
-	ended      []*walk // whose frames may be in the batch still
-	spareWalks []*walk
-	batch      []sending
-	chores     []chore
-	delivered  int64 // messages to connections, not yet in Stats
-	wheel      wheel
-	buf        []byte // what was read last
-	encoder    wire.Encoder
-	parser     ws.Parser
-	args       [][]byte        // scratch of command parsing
-	beats      []byte          // answers to some heartbeats over RESP; never changed
-	beatWS     []byte          // the answer to one over WebSocket; never changed
-	pushers    pushers         // what connections that push share
-	draining   bool            // subscribers are told to go, and nothing more is delivered
-	leaving    chan<- struct{} // told when the last connection has gone; nil: nobody waits for it
-	closed     bool            // connections that still come are closed at once
+	mu          sync.Mutex // guards all below, and every connection
+	conns       slab[conn]
+	added       uint32 // connections so far
+	groups      slab[group]
+	fresh       uint32      // a group that nobody has yet: the next subscription may take it
+	walks       []uint32    // groups with messages to deliver, in turn
+	resting     []uint32    // groups with messages to deliver once they have rested
+	alarm       *time.Timer // wakes the loop when the first has
+	alarmAt     time.Time
+	ended       []*walk // whose frames may be in the batch still
+	spareWalks  []*walk
+	batch       []sending
+	chores      []chore
+	delivered   int64 // messages to connections, not yet in Stats
+	wheel       wheel
+	buf         []byte // what was read last
+	encoder     wire.Encoder
+	parser      ws.Parser
+	args        [][]byte           // scratch of command parsing
+	beats       []byte             // answers to some heartbeats over RESP; never changed
+	beatWS      []byte             // the answer to one over WebSocket; never changed
+	calls       calls              // what served connections share
+	commandStep redis.Step         // scratch of a command
+	found       []*message.Message // scratch of what a wait was for
+	reply       []byte             // scratch of its reply
+	deadlines   deadlines          // of reads that wait
+	draining    bool               // subscribers are told to go, and nothing more is delivered
+	leaving     chan<- struct{}    // told when the last connection has gone; nil: nobody waits for it
+	closed      bool               // connections that still come are closed at once
 }
 
 // poller waits for what concerns a loop: its sockets, if it has any itself, and wake.
@@ -71,7 +76,7 @@ type poller interface {
 	engine
 	// wait returns when there is something to do, or at the next tick; at once unless block.
 	wait(block bool)
-	// sendAll sends what sends ask for, to sockets that it watches, without waiting, and sets their results.
+	// sendAll sends what sends ask for, to sockets that it watches, without checking, and sets their results.
 	sendAll(sends []sending)
 	// dispatch handles what wait found. The caller holds the loop's lock.
 	dispatch(*loop)
@@ -121,6 +126,7 @@ func (l *loop) turn() (busy bool) {
 	l.newTurn()
 	l.poll.dispatch(l)
 	l.drain()
+	l.endWaits()
 	l.walk(slice)
 	l.work(slice)
 	busy = l.wheel.advance(&l.conns, looked, slice, l.expired)
@@ -132,7 +138,7 @@ func (l *loop) turn() (busy bool) {
 
 // hasMore tells whether anything waits for the next turn besides walks.
 func (l *loop) hasMore() bool {
-	return len(l.chores) > 0 || len(l.pushers.ready) > 0 || len(l.pushers.later) > 0
+	return len(l.chores) > 0 || len(l.calls.ready) > 0 || len(l.calls.later) > 0
 }
 
 // seconds is the time since the loop began, which deadlines are counted in.
@@ -250,6 +256,9 @@ func (l *loop) add(from *Listener, fd int32) *conn {
 
 // remove forgets c, whose socket is closed or somebody else's by now.
 func (l *loop) remove(c *conn) {
+	if c.speaksRedis() != nil {
+		l.g.Stats.Redis.Add(-1)
+	}
 	l.unsubscribe(c)
 	l.wheel.remove(&l.conns, c)
 	index := c.index
@@ -273,8 +282,8 @@ func (l *loop) close(c *conn, why Reason) {
 	} else {
 		l.debugClose(c, why)
 	}
-	if c.state == pushesHTTP {
-		l.abandon(c.aux.pushing)
+	if c.state == served {
+		l.abandon(c.aux.serving)
 	}
 	l.engine(c).close(l, c)
 	l.remove(c)
@@ -290,11 +299,11 @@ func (l *loop) debugClose(c *conn, why Reason) {
 // expired closes c, which was silent for too long. It is out of the wheel.
 func (l *loop) expired(c *conn) {
 	switch c.state {
-	case sniffing, inRESP, inHead, waiting:
+	case sniffing, inRESP, inHead, checking:
 		l.close(c, FirstPacketTimeout)
 	case flushing, lingering:
 		l.close(c, Lingered)
-	case pushesHTTP:
+	case served:
 		l.overdue(c)
 	default:
 		l.closePolitely(c, HeartbeatTimeout)

@@ -78,6 +78,8 @@ type engine interface {
 	close(l *loop, c *conn)
 	// detach takes the socket out of the engine. c is removed next.
 	detach(l *loop, c *conn) (net.Conn, error)
+	// keepAlive has the system find out when the peer has gone without a word: c has no heartbeat.
+	keepAlive(c *conn)
 	// peer returns the address of the other end, for the log.
 	peer(c *conn) string
 }
@@ -116,8 +118,8 @@ func (l *loop) written(c *conn, n int, err error) {
 		l.linger(c)
 	case c.resuming() != nil:
 		l.readMissed(c)
-	case c.state == pushesHTTP:
-		l.goesOn(c, c.aux.pushing)
+	case c.state == served:
+		l.goesOn(c, c.aux.serving)
 	}
 }
 
@@ -126,7 +128,7 @@ func (l *loop) readsSlowly(c *conn) {
 	switch c.state {
 	case flushing:
 		l.wheel.set(&l.conns, c, l.in(flushTimeout))
-	case pushesHTTP:
+	case served:
 		l.wheel.set(&l.conns, c, l.in(l.g.cfg.IdleTimeout))
 	}
 }

@@ -244,14 +244,14 @@ func (p *publisher) check(t *testing.T, want string) {
 		t.Fatalf("answers %q, want %q", got, want)
 	}
 	c := p.conn()
-	if c == nil || c.state != pushesHTTP {
+	if c == nil || c.state != served {
 		return
 	}
 	sum := 0
-	for _, call := range c.aux.pushing.calls {
+	for _, call := range c.aux.serving.calls {
 		sum += call.pushes
 	}
-	if s := c.aux.pushing; sum != s.pushes || sum > maxPushesUnderWay+100 || s.bytes > maxBytesUnderWay+4000 {
+	if s := c.aux.serving; sum != s.pushes || sum > maxPushesUnderWay+100 || s.bytes > maxBytesUnderWay+4000 {
 		t.Fatalf("%d pushes of %d bytes are under way, and said to be %d", sum, s.bytes, s.pushes)
 	}
 	if c.in != nil && len(*c.in) > readBuffer {
@@ -262,7 +262,7 @@ func (p *publisher) check(t *testing.T, want string) {
 // checkEnd looks at what has become of the connection when all is answered.
 func (p *publisher) checkEnd(t *testing.T, other bool, fed string) {
 	t.Helper()
-	if n := p.loop.pushers.underWay; n != 0 {
+	if n := p.loop.calls.underWay; n != 0 {
 		t.Fatalf("%d calls are under way when all is answered", n)
 	}
 	if !other {
@@ -438,8 +438,8 @@ func TestATurnBeginsOnlySomePushes(t *testing.T) {
 	p.feed(strings.Repeat(request("/many", 0), requests))
 	for turns, seen := 1, 0; ; turns++ {
 		begun := strings.Count(p.got.String(), "\n") * 100
-		if n := begun - seen; n > pushesATurn+100 || n == 0 && turns > 1 {
-			t.Fatalf("turn %d began %d pushes, want some and at most %d", turns, n, pushesATurn+100)
+		if n := begun - seen; n > effortATurn/effortOfPush+100 || n == 0 && turns > 1 {
+			t.Fatalf("turn %d began %d pushes, want some and at most %d", turns, n, effortATurn/effortOfPush+100)
 		}
 		if begun == requests*100 {
 			return

@@ -27,11 +27,16 @@ func (l *loop) setOut(ref uint32, g *group) {
 		l.walks = append(l.walks, ref)
 		return
 	}
-	if len(l.resting) == 0 || g.many.rested.Before(l.alarmAt) {
-		l.alarmAt = g.many.rested
-		l.alarm.Reset(time.Until(l.alarmAt))
-	}
+	l.wakeAt(g.many.rested)
 	l.resting = append(l.resting, ref)
+}
+
+// wakeAt has the loop look at what there is to do at that time, too.
+func (l *loop) wakeAt(at time.Time) {
+	if now := time.Now(); l.alarmAt.Before(now) || at.Before(l.alarmAt) {
+		l.alarmAt = at
+		l.alarm.Reset(at.Sub(now))
+	}
 }
 
 // passed has g rest, if it is large: its walk has come to the end.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
+	"gopush/internal/channel"
 	"gopush/internal/message"
 	"gopush/internal/wire"
 	"gopush/internal/wire/resp"
@@ -19,11 +21,8 @@ import (
 // graceSeconds is how much longer than its heartbeat a subscriber may be silent.
 const graceSeconds = 5
 
-// Limits of a legacy command: sub KEY HEARTBEAT TOKEN VERSION MID.
-const (
-	legacyArgs     = 6
-	legacyArgBytes = 4096
-)
+// legacyArgBytes bounds each of a legacy command: sub KEY HEARTBEAT TOKEN VERSION MID.
+const legacyArgBytes = 4096
 
 // input takes what was read from c. The bytes are the caller's.
 func (l *loop) input(c *conn, data []byte) {
@@ -67,7 +66,7 @@ func (l *loop) session(c *conn, b []byte) int {
 		return l.firstCommand(c, b)
 	case inHead:
 		return l.head(c, b)
-	case waiting:
+	case checking:
 		if len(b) > l.g.limits.Load().MaxCommandBytes[c.kind] {
 			l.closePolitely(c, TooLong)
 		}
@@ -75,7 +74,7 @@ func (l *loop) session(c *conn, b []byte) int {
 		return l.heartbeats(c, b)
 	case subWS:
 		return l.frame(c, b)
-	case pushesHTTP:
+	case served:
 		return l.requests(c, b)
 	default: // free, flushing, lingering
 		return len(b)
@@ -83,22 +82,32 @@ func (l *loop) session(c *conn, b []byte) int {
 	return 0
 }
 
-// firstCommand takes the command that decides what c is for life.
+// firstCommand takes the command that decides what c is for life: a legacy subscriber, or a client of Redis.
 func (l *loop) firstCommand(c *conn, b []byte) int {
-	args, n, err := resp.ParseCommand(l.args[:0], b, resp.Limits{
-		MaxArgs: legacyArgs, MaxArgBytes: legacyArgBytes, MaxBytes: l.g.limits.Load().MaxCommandBytes[c.kind],
-	})
-	if err != nil {
-		l.refuse(c, wire.TextParam, BadCommand)
-		return 0
-	}
+	args, n, err := resp.ParseCommand(l.args[:0], b, l.redisLimits(c))
 	l.args = args
-	if n == 0 {
+	switch {
+	case err != nil:
+	case n == 0:
 		return 0
+	case wire.IsSub(args):
+		return l.legacySub(c, args, n)
+	default:
+		if service := l.redisOf(c); service != nil && service.server.Known(args[0]) {
+			l.beginRedis(c, service)
+			return 0
+		}
 	}
+	l.refuse(c, wire.TextParam, BadCommand)
+	return n
+}
+
+// legacySub takes the command of a legacy subscriber, of n bytes.
+func (l *loop) legacySub(c *conn, args [][]byte, n int) int {
+	defer clear(args)
+	long := func(arg []byte) bool { return len(arg) > legacyArgBytes }
 	sub, err := wire.ParseSub(args, l.g.wireLimits())
-	clear(args)
-	if err != nil {
+	if err != nil || slices.ContainsFunc(args, long) {
 		l.refuse(c, wire.TextParam, BadCommand)
 		return n
 	}
@@ -112,14 +121,14 @@ func (l *loop) want(c *conn, sub wire.Sub) {
 		l.subscribe(c, sub, 0)
 		return
 	}
-	c.state = waiting
+	c.state = checking
 	id, revocations := c.id, l.g.cfg.Revocations()
 	queued := l.g.pool.run(func() {
 		tag, err := l.g.authorize(sub)
 		l.do(func(l *loop) {
 			c := l.find(id)
 			switch {
-			case c == nil || c.state != waiting:
+			case c == nil || c.state != checking:
 			case l.g.cfg.Revocations() != revocations:
 				l.want(c, sub) // perhaps this token, before the connection could be found by it
 			default:
@@ -160,12 +169,7 @@ func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
 		l.refuse(c, wire.TextChannel, SubscriberLimit)
 		return
 	}
-	g := l.groups.at(ref)
-	if ref == l.fresh {
-		g.channel = ch
-		l.fresh = l.groups.take()
-	}
-	g.join(c.index)
+	l.enter(c, ch, ref)
 	c.ref, c.seen, c.tag = ref, barrier, tag
 	c.heartbeat = uint32(sub.Heartbeat / time.Second)
 	c.variant |= sub.Variant()
@@ -181,20 +185,44 @@ func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
 	}
 }
 
-// unsubscribe takes c out of its group, if it is in one.
+// unsubscribe takes c out of all groups that it is in.
 func (l *loop) unsubscribe(c *conn) {
+	if r := c.speaksRedis(); r != nil {
+		l.unsubscribeAll(c, r)
+		return
+	}
 	if c.ref == 0 {
 		return
 	}
-	ref, g := c.ref, l.groups.at(c.ref)
-	c.ref = 0
-	g.leave(c.index)
-	l.g.cfg.Keys.Unsubscribe(l.id, g.channel)
+	l.leavePlain(c)
 	if c.aux != nil {
 		c.aux.resume = nil
 		c.tidy()
 	}
-	if !g.empty() {
+}
+
+// leavePlain ends c's own subscription.
+func (l *loop) leavePlain(c *conn) {
+	ref := c.ref
+	c.ref = 0
+	l.g.cfg.Keys.Unsubscribe(l.id, l.groups.at(ref).channel)
+	l.leave(c, ref)
+}
+
+// enter puts c into the group that the hub calls ref: the fresh one if it is the first there.
+func (l *loop) enter(c *conn, ch *channel.Channel, ref uint32) {
+	g := l.groups.at(ref)
+	if ref == l.fresh {
+		g.channel = ch
+		l.fresh = l.groups.take()
+	}
+	g.join(c.index)
+}
+
+// leave takes c out of a group.
+func (l *loop) leave(c *conn, ref uint32) {
+	g := l.groups.at(ref)
+	if g.leave(c.index); !g.empty() {
 		return
 	}
 	if g.channel = nil; g.walk == nil {
@@ -313,7 +341,7 @@ func (l *loop) upgraded(c *conn, reply []byte, deflate bool, query url.Values) {
 		c.variant |= wire.Deflate
 		c.flags |= deflates
 	}
-	c.state = waiting
+	c.state = checking
 	l.send(c, reply, 0)
 	if c.state == free {
 		return

@@ -34,7 +34,7 @@ func newTestGateway(t *testing.T, engine Engine) (*Gateway, *channel.Hub, *Liste
 func testLimits() Limits {
 	return Limits{
 		MaxKeyBytes: 255, MaxCommandBytes: [numKinds]int{64 << 10, 64 << 10, 64 << 10}, MaxHeadBytes: 8 << 10,
-		MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000,
+		MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000, MaxArguments: 1024,
 		FirstPacketTimeout: 5 * time.Second, MinHeartbeat: 30 * time.Second,
 	}
 }

@@ -18,7 +18,7 @@ func (l *loop) sniff(c *conn, b []byte) {
 	case b[0] >= 'A' && b[0] <= 'Z':
 		c.state = inHead
 	default:
-		l.refuse(c, wire.TextParam, BadCommand)
+		l.notHTTP(c)
 	}
 }
 
@@ -27,7 +27,7 @@ func (l *loop) sniff(c *conn, b []byte) {
 func (l *loop) head(c *conn, b []byte) int {
 	line, _, whole := bytes.Cut(b, []byte("\n"))
 	if whole && !isRequestLine(line) {
-		l.refuse(c, wire.TextParam, BadCommand)
+		l.notHTTP(c)
 		return 0
 	}
 	size := headSize(b)
@@ -45,6 +45,18 @@ func (l *loop) head(c *conn, b []byte) int {
 		l.handOver(c, b)
 	}
 	return 0
+}
+
+// notHTTP takes a connection that begins neither as HTTP nor as legacy RESP: on an admin listener it speaks Redis, perhaps
+// in inline commands.
+func (l *loop) notHTTP(c *conn) {
+	if c.kind == Admin {
+		if service := l.redisOf(c); service != nil {
+			l.beginRedis(c, service)
+			return
+		}
+	}
+	l.refuse(c, wire.TextParam, BadCommand)
 }
 
 func (l *loop) headTooLong(c *conn, isHTTP bool) {

@@ -15,6 +15,8 @@ type Stats struct {
 
 	PushRequests atomic.Int64 // requests over HTTP that loops served themselves
 
+	Redis atomic.Int64 // connections that speak Redis now
+
 	Rings atomic.Int64 // loops that send through an io_uring now
 
 	Closed [numReasons]atomic.Int64
@@ -45,6 +47,7 @@ const (
 	Kicked                               // closed on request, or its token was revoked
 	Shutdown                             // the node stops
 	HTTPTimeout                          // no whole request in time on a connection that pushes
+	CommandTimeout                       // no whole command of Redis, or none that says who it is, in time
 	Lingered                             // was being closed, and the peer did not read in time
 	numReasons
 )
@@ -55,7 +58,7 @@ var reasonNames = [numReasons]string{
 	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
 	AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
-	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", HTTPTimeout: "http_timeout", Lingered: "lingered",
+	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

@@ -51,20 +51,21 @@ type Config struct {
 	DefaultExpire Duration `group:"store" default:"7d" min:"1s" max:"36500d" reload:"yes" help:"How long a message is kept when its push does not say."`
 
 	// What one peer may cost. docs/design.md, "Limits by default".
-	MaxMessageBytes      Bytes    `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`
-	MaxKeyBytes          Bytes    `group:"limits" default:"255" min:"1" max:"255" reload:"yes" help:"Longest key."`
-	MaxArguments         int      `group:"limits" default:"1024" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a RESP command; legacy commands have 6 at most, and there are no others yet."`
-	MaxCommandBytes      Bytes    `group:"limits" default:"0" min:"0" max:"1GiB" reload:"yes" help:"Largest RESP command; 0: max_message_bytes + 64 KiB on admin, 64 KiB on public."`
-	MaxHeadBytes         Bytes    `group:"limits" default:"8KiB" min:"256" max:"1MiB" reload:"yes" help:"Largest head of an HTTP request; a reload changes it for the first of a connection."`
-	FirstPacketTimeout   Duration `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`
-	MaxPendingBytes      Bytes    `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
-	MaxPendingMessages   int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
-	MaxStoredPerKey      int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
-	MaxSubscribersPerKey int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
-	MaxPatterns          int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`
-	MaxConnections       int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
-	MinHeartbeat         Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
-	StoreTimeout         Duration `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
+	MaxMessageBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`
+	MaxKeyBytes                   Bytes    `group:"limits" default:"255" min:"1" max:"255" reload:"yes" help:"Longest key."`
+	MaxArguments                  int      `group:"limits" default:"1024" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a command of Redis; legacy commands have 6 at most."`
+	MaxCommandBytes               Bytes    `group:"limits" default:"0" min:"0" max:"1GiB" reload:"yes" help:"Largest RESP command; 0: max_message_bytes + 64 KiB on admin, 64 KiB on public."`
+	MaxHeadBytes                  Bytes    `group:"limits" default:"8KiB" min:"256" max:"1MiB" reload:"yes" help:"Largest head of an HTTP request; a reload changes it for the first of a connection."`
+	FirstPacketTimeout            Duration `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`
+	MaxPendingBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
+	MaxPendingMessages            int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
+	MaxStoredPerKey               int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
+	MaxSubscriptionsPerConnection int      `group:"limits" default:"10000" min:"0" reload:"yes" help:"Keys and patterns that one connection may subscribe to with the Redis dialect; 0: any number."`
+	MaxSubscribersPerKey          int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
+	MaxPatterns                   int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`
+	MaxConnections                int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
+	MinHeartbeat                  Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
+	StoreTimeout                  Duration `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
 
 	// How the process behaves.
 	LogLevel        slog.Level `group:"process" default:"info" reload:"yes" help:"Least level that is logged: debug, info, warn or error."`

@@ -54,6 +54,7 @@ func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Addres
 		return fmt.Errorf("listen on %s (%v): %w", addr.HostPort, kind, err)
 	}
 	*bound = append(*bound, ln.Addr())
+	n.serveRedis(ln, kind, addr)
 	shared.Subscribe = ln.Subscribe()
 	server := &http.Server{
 		Handler:           handler(ln, kind, shared, web.Trust{Loopback: addr.Loopback()}),

@@ -22,6 +22,7 @@ import (
 	"gopush/internal/channel"
 	"gopush/internal/comet"
 	"gopush/internal/config"
+	"gopush/internal/redis"
 	"gopush/internal/web"
 )
 
@@ -34,6 +35,7 @@ type Node struct {
 	store   store
 	hub     *channel.Hub
 	gateway *comet.Gateway
+	redis   *redis.Server
 	tokens  *auth.Tokens // nil: auth = none
 	metrics *prometheus.Registry
 	http    []httpServer
@@ -81,6 +83,8 @@ func (n *Node) open(ctx context.Context, cfg *config.Config) (err error) {
 	if n.gateway, err = comet.New(n.gatewayConfig(cfg)); err != nil {
 		return fmt.Errorf("start event loops: %w", err)
 	}
+	n.redis = redis.New(n.redisConfig())
+	n.redis.SetClients(n.gateway)
 	n.register()
 	return n.listen(ctx, cfg)
 }

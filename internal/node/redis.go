@@ -1,9 +1,80 @@
 package node
 
 import (
+	"runtime/debug"
+	"time"
+
 	"gopush/internal/channel"
+	"gopush/internal/comet"
+	"gopush/internal/config"
 	"gopush/internal/redis"
 )
 
-// Commands reach keys through the hub.
-var _ redis.Keys = (*channel.Hub)(nil)
+// The hub is what commands of Redis reach keys by, and the gateway is what they reach connections by.
+var (
+	_ redis.Keys    = (*channel.Hub)(nil)
+	_ redis.Clients = (*comet.Gateway)(nil)
+)
+
+// adminReplies is how many times more payload an admin connection of Redis may ask for at once than a public one.
+const adminReplies = 64
+
+func (n *Node) redisConfig() redis.Config {
+	rc := redis.Config{
+		Keys: n.hub, APIKey: n.isAPIKey, APIKeys: func() any { return n.settings.Load() },
+		Limits: n.redisLimits, Facts: n.facts, Now: time.Now,
+	}
+	if groups, ok := n.store.(redis.Groups); ok {
+		rc.Groups = groups
+	}
+	if n.tokens != nil {
+		rc.Authorize, rc.Revocations = n.tokens.Check, n.tokens.Revocations
+	}
+	return rc
+}
+
+// isAPIKey tells whether secret is that of the API key with name, or of any where a client names none.
+func (n *Node) isAPIKey(name, secret string) bool {
+	found, ok := n.settings.Load().APIKeys.Check(secret)
+	return ok && (name == "" || name == "default" || name == found)
+}
+
+func (n *Node) redisLimits() redis.Limits {
+	cfg := n.cfg.Load()
+	most := int(cfg.MaxPendingBytes)
+	return redis.Limits{
+		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
+		MaxReplyBytes: [...]int{most, adminReplies * most},
+	}
+}
+
+// facts are what INFO tells of the node.
+func (n *Node) facts() redis.Facts {
+	cfg := n.cfg.Load()
+	g, h := &n.gateway.Stats, &n.hub.Stats
+	f := redis.Facts{
+		Version: version(), Node: nodeName(cfg), Started: n.started,
+		Connections: n.gateway.Connections(), Subscribers: h.Subscribed.Load() - h.Unsubscribed.Load(),
+		Accepted: g.Accepted.Load(), Pushed: h.Pushed.Load(), Stored: h.Stored.Load(),
+		Commands: n.redis.Stats.Commands.Load(),
+	}
+	if len(n.addrs.Admin) > 0 {
+		f.Addr = n.addrs.Admin[0].String()
+	}
+	return f
+}
+
+// version is the release that the binary is.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// serveRedis has ln, which is an admin listener beyond loopback or not, speak Redis.
+func (n *Node) serveRedis(ln *comet.Listener, kind comet.Kind, addr config.Address) {
+	if kind != comet.Ops {
+		ln.ServeRedis(n.redis, redis.Trust{Admin: kind == comet.Admin, Open: addr.Loopback()})
+	}
+}

@@ -67,6 +67,7 @@ func limitsOf(cfg *config.Config) comet.Limits {
 	l := comet.Limits{
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxHeadBytes: int(cfg.MaxHeadBytes),
 		MaxPendingBytes: int(cfg.MaxPendingBytes), MaxPendingMessages: cfg.MaxPendingMessages,
+		MaxArguments: cfg.MaxArguments, MaxSubscriptions: cfg.MaxSubscriptionsPerConnection,
 		MaxConnections:     cfg.MaxConnections,
 		FirstPacketTimeout: time.Duration(cfg.FirstPacketTimeout), MinHeartbeat: time.Duration(cfg.MinHeartbeat),
 	}

@@ -49,6 +49,7 @@ func (n *Node) register() {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.hub.Stats.Register(n.metrics)
 	n.gateway.Register(n.metrics)
+	n.redis.Register(n.metrics)
 	if n.tokens != nil {
 		n.tokens.RegisterMetrics(n.metrics)
 	}
