@@ -55,9 +55,21 @@ func groupCommands() []command {
 			name: "delconsumer", arity: 5, flags: "write", categories: write, keys: subKey(), rights: adminOnly, do: xgroupDelConsumer,
 			about: about{"Delete a consumer from a consumer group.", "5.0.0", "stream"},
 		},
-		{
-			name: "help", arity: 2, flags: "loading stale", categories: "stream slow", do: xgroupHelp,
-			about: about{"Show helpful text about the different subcommands", "5.0.0", "stream"},
-		},
+		helpCommand("xgroup", "stream slow", []string{
+			"CREATE <key> <groupname> <id|$> [option]",
+			"    Create a new consumer group. Options are:",
+			"    * MKSTREAM",
+			"      Create the empty stream if it does not exist.",
+			"    * ENTRIESREAD entries_read",
+			"      Set the group's entries_read counter (internal use).",
+			"CREATECONSUMER <key> <groupname> <consumer>",
+			"    Create a new consumer in the specified group.",
+			"DELCONSUMER <key> <groupname> <consumer>",
+			"    Remove the specified consumer.",
+			"DESTROY <key> <groupname>",
+			"    Remove the specified group.",
+			"SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
+			"    Set the current group ID and entries_read counter.",
+		}),
 	}
 }

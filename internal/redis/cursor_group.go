@@ -275,34 +275,3 @@ func xgroupDelConsumer(c *call) {
 		r.count(pending, nil)
 	})
 }
-
-// xgroupHelp is XGROUP HELP.
-func xgroupHelp(c *call) {
-	c.lines(
-		"XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-		"CREATE <key> <groupname> <id|$> [option]",
-		"    Create a new consumer group. Options are:",
-		"    * MKSTREAM",
-		"      Create the empty stream if it does not exist.",
-		"    * ENTRIESREAD entries_read",
-		"      Set the group's entries_read counter (internal use).",
-		"CREATECONSUMER <key> <groupname> <consumer>",
-		"    Create a new consumer in the specified group.",
-		"DELCONSUMER <key> <groupname> <consumer>",
-		"    Remove the specified consumer.",
-		"DESTROY <key> <groupname>",
-		"    Remove the specified group.",
-		"SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
-		"    Set the current group ID and entries_read counter.",
-		"HELP",
-		"    Prints this help.",
-	)
-}
-
-// lines is an array of lines.
-func (r *reply) lines(lines ...string) {
-	r.array(len(lines))
-	for _, l := range lines {
-		r.simple(l)
-	}
-}

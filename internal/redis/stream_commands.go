@@ -59,9 +59,13 @@ func streamInfoCommands() []command {
 			name: "stream", arity: -3, flags: "readonly", categories: read, keys: subKey(), do: xinfoStream,
 			about: about{"Get information about a stream", "5.0.0", "stream"},
 		},
-		{
-			name: "help", arity: 2, flags: "loading stale", categories: "stream slow", do: xinfoHelp,
-			about: about{"Show helpful text about the different subcommands", "5.0.0", "stream"},
-		},
+		helpCommand("xinfo", "stream slow", []string{
+			"CONSUMERS <key> <groupname>",
+			"    Show consumers of <groupname>.",
+			"GROUPS <key>",
+			"    Show the stream consumer groups.",
+			"STREAM <key> [FULL [COUNT <count>]",
+			"    Show information about the stream.",
+		}),
 	}
 }

@@ -303,18 +303,3 @@ func xinfoConsumers(c *call) {
 		}
 	})
 }
-
-// xinfoHelp is XINFO HELP.
-func xinfoHelp(c *call) {
-	c.lines(
-		"XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-		"CONSUMERS <key> <groupname>",
-		"    Show consumers of <groupname>.",
-		"GROUPS <key>",
-		"    Show the stream consumer groups.",
-		"STREAM <key> [FULL [COUNT <count>]",
-		"    Show information about the stream.",
-		"HELP",
-		"    Prints this help.",
-	)
-}
