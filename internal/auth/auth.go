@@ -48,7 +48,11 @@ func (k *APIKeys) Len() int {
 // Check returns the name of the key whose secret this is. It takes the same time whichever
 // key matches, and whether one does.
 func (k *APIKeys) Check(secret string) (name string, ok bool) {
-	hash := sha256.Sum256([]byte(secret))
+	return k.CheckHash(sha256.Sum256([]byte(secret)))
+}
+
+// CheckHash is Check for the SHA-256 of a secret, which may be kept.
+func (k *APIKeys) CheckHash(hash [sha256.Size]byte) (name string, ok bool) {
 	for i := range k.Len() {
 		if subtle.ConstantTimeCompare(hash[:], k.keys[i].hash[:]) == 1 {
 			name, ok = k.keys[i].name, true

@@ -90,13 +90,19 @@ func pubsubSubcommands() []command {
 	}
 }
 
-// word is the command that subscribes this way.
-func (h How) word() string {
-	switch h {
-	case Shard:
+// word is the command that subscribes this way or, with off, ends it.
+func (h How) word(off bool) string {
+	switch {
+	case h == Shard && off:
+		return "sunsubscribe"
+	case h == Shard:
 		return "ssubscribe"
-	case Pattern:
+	case h == Pattern && off:
+		return "punsubscribe"
+	case h == Pattern:
 		return "psubscribe"
+	case off:
+		return "unsubscribe"
 	}
 	return "subscribe"
 }

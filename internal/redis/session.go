@@ -93,14 +93,11 @@ func (c *Session) Anonymous() bool {
 func (c *Session) AppendSubscribed(dst []byte, how How, off bool, name []byte) []byte {
 	r := reply{dst: dst, three: c.RESP3()}
 	r.push(3)
-	word, count := how.word(), c.Subscriptions.Channels+c.Subscriptions.Patterns
+	count := c.Subscriptions.Channels + c.Subscriptions.Patterns
 	if how == Shard {
 		count = c.Subscriptions.Shards
 	}
-	if off {
-		word = "un" + word
-	}
-	r.text(word)
+	r.text(how.word(off))
 	if name == nil {
 		r.null()
 	} else {
