@@ -162,8 +162,8 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s begins with %q, but COMMAND COUNT is %s", all, got[:10], count)
 		}
 	}
-	if docs := c.tell("COMMAND DOCS"); strings.Contains(docs, "multi") || !strings.Contains(docs, "client|no-touch") {
-		t.Errorf("COMMAND DOCS = %q", docs)
+	if docs := c.tell("COMMAND DOCS"); strings.Contains(docs, "\r\nmulti\r\n") || !strings.Contains(docs, "client|no-touch") {
+		t.Errorf("COMMAND DOCS has MULTI, or not CLIENT NO-TOUCH: %q", docs)
 	}
 }
 
