@@ -12,7 +12,7 @@ import (
 )
 
 // someClients are three connections: one that said nothing, one that subscribes, and the one that asks.
-func someClients(t *testing.T) (*client, *fakeClients) {
+func someClients(t *testing.T) (*peer, *fakeClients) {
 	f, clients := newFake(), &fakeClients{}
 	f.secrets["ops"] = "s3cret"
 	s := redis.New(f.Config)
@@ -24,7 +24,7 @@ func someClients(t *testing.T) (*client, *fakeClients) {
 	sub.tell("HELLO 3")
 	sub.tell("SUBSCRIBE a b")
 	idle := connect(t, f, s, 5, redis.Trust{})
-	for i, c := range []*client{me, sub, idle} {
+	for i, c := range []*peer{me, sub, idle} {
 		clients.all = append(clients.all, redis.Client{
 			ID: c.session.ID(), Addr: "10.0.0.1:" + string(rune('1'+i)), LAddr: "10.0.0.9:6970", Session: c.session,
 			Age: 90 * time.Second, Idle: time.Second, Blocked: c == idle, Subscriptions: c.session.Subscriptions,

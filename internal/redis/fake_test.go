@@ -161,8 +161,8 @@ func (f *fake) withTokens(tokens map[string]string) *fake {
 	return f
 }
 
-// client is a connection that carries steps out as they come.
-type client struct {
+// peer is a connection that carries steps out as they come.
+type peer struct {
 	t       *testing.T
 	server  *redis.Server
 	session *redis.Session
@@ -172,20 +172,20 @@ type client struct {
 	closed  bool
 }
 
-func connect(t *testing.T, f *fake, s *redis.Server, id int64, trust redis.Trust) *client {
-	return &client{t: t, server: s, session: s.NewSession(id, trust), keys: f.keys, names: map[redis.How][]string{}}
+func connect(t *testing.T, f *fake, s *redis.Server, id int64, trust redis.Trust) *peer {
+	return &peer{t: t, server: s, session: s.NewSession(id, trust), keys: f.keys, names: map[redis.How][]string{}}
 }
 
-func (f *fake) connect(t *testing.T, trust redis.Trust) *client {
+func (f *fake) connect(t *testing.T, trust redis.Trust) *peer {
 	return connect(t, f, redis.New(f.Config), 7, trust)
 }
 
-func (f *fake) admin(t *testing.T) *client {
+func (f *fake) admin(t *testing.T) *peer {
 	return f.connect(t, redis.Trust{Admin: true, Open: true})
 }
 
 // tell sends a line of words and returns the bytes of the reply.
-func (c *client) tell(line string) string {
+func (c *peer) tell(line string) string {
 	c.t.Helper()
 	args, n, err := resp.ParseRequest(nil, []byte(line+"\r\n"), resp.Limits{MaxArgs: 10000, MaxArgBytes: 1 << 20, MaxBytes: 1 << 20}, true)
 	if err != nil || n == 0 {
@@ -202,7 +202,7 @@ func (c *client) tell(line string) string {
 	return ""
 }
 
-func (c *client) work() []byte {
+func (c *peer) work() []byte {
 	reply, then := c.step.Work(context.Background(), nil)
 	if then != nil {
 		then(c.session)
@@ -210,7 +210,7 @@ func (c *client) work() []byte {
 	return reply
 }
 
-func (c *client) carryOut(reply []byte) string {
+func (c *peer) carryOut(reply []byte) string {
 	switch s := &c.step; s.Kind {
 	case redis.Push:
 		reply = s.Answer(reply, c.keys.Publish(context.Background(), []message.Push{s.Push}), false)
@@ -238,7 +238,7 @@ func (c *client) carryOut(reply []byte) string {
 	return string(reply)
 }
 
-func (c *client) unsubscribe(reply []byte, s *redis.Step) []byte {
+func (c *peer) unsubscribe(reply []byte, s *redis.Step) []byte {
 	names := s.Names
 	if len(names) == 0 {
 		for _, name := range c.names[s.How] {
@@ -256,7 +256,7 @@ func (c *client) unsubscribe(reply []byte, s *redis.Step) []byte {
 	return reply
 }
 
-func (c *client) count() {
+func (c *peer) count() {
 	n := func(how redis.How) int32 { return int32(len(c.names[how])) }
 	c.session.Subscriptions = redis.Subscriptions{Channels: n(redis.Channel), Shards: n(redis.Shard), Patterns: n(redis.Pattern)}
 }
@@ -265,7 +265,7 @@ func (c *client) count() {
 type row struct{ line, want string }
 
 // wants sends each line and checks the reply, whose last CR LF is left out.
-func (c *client) wants(rows ...row) {
+func (c *peer) wants(rows ...row) {
 	c.t.Helper()
 	for _, r := range rows {
 		want := r.want
