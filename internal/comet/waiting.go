@@ -59,12 +59,15 @@ func (l *loop) beginWait(c *conn, p *serving, step *redis.Step) {
 	uptodate, err := l.follow(c, r, wt)
 	switch {
 	case err != nil:
-		wt.state = blocked
-		l.answerWait(c, p, wt, r.server.AppendError(nil, err))
 	case uptodate:
 		l.block(wt)
-	default:
-		l.look(wt)
+	case !l.look(wt):
+		err = errBusy
+	}
+	if err != nil {
+		p.busy = false
+		l.endFollowing(c, r)
+		l.calls.answers.bytes = r.server.AppendError(l.calls.answers.bytes, err)
 	}
 }
 
@@ -87,7 +90,11 @@ func (l *loop) waitsAgain(r *redisConn, w *redis.Waiting, mute bool) bool {
 func (l *loop) follow(c *conn, r *redisConn, wt *waiting) (uptodate bool, err error) {
 	uptodate = wt.Append != nil
 	for i, key := range wt.Keys {
-		s, last, known, err := l.join(c, r, subscriptionName{name: key}, follows)
+		name := subscriptionName{name: key}
+		if at := l.findSubscription(r, name); at >= 0 && r.many[at].how&follows != 0 {
+			wt.Append = nil // asked for twice: the store knows what is above each
+		}
+		s, last, known, err := l.join(c, r, name, follows)
 		if err != nil {
 			return false, err
 		}
@@ -100,7 +107,7 @@ func (l *loop) follow(c *conn, r *redisConn, wt *waiting) (uptodate bool, err er
 		}
 		uptodate = known && last <= wt.after[i]
 	}
-	return uptodate, nil
+	return uptodate && wt.Append != nil, nil
 }
 
 // endFollowing has c follow nothing any more, and wait for nothing.
@@ -117,21 +124,22 @@ func (l *loop) endFollowing(c *conn, r *redisConn) {
 	}
 }
 
-// look has the store looked into. What comes meanwhile has it looked into again.
-func (l *loop) look(wt *waiting) {
+// look has the store looked into, unless too much waits for that. What comes meanwhile has it looked into again.
+func (l *loop) look(wt *waiting) bool {
 	wt.state, wt.news = looking, false
 	l.setDeadline(wt)
 	try, after := wt.Try, slices.Clone(wt.after)
-	queued := l.g.pool.run(func() {
+	return l.g.pool.run(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.g.cfg.StoreTimeout)
 		reply, found := try(ctx, nil, after)
 		cancel()
 		l.do(func(l *loop) { l.looked(wt, reply, found, after) })
 	})
-	if !queued {
-		c := l.find(wt.conn)
-		r := c.speaksRedis()
-		wt.state = blocked
+}
+
+// lookAgain looks because something came.
+func (l *loop) lookAgain(c *conn, r *redisConn, wt *waiting) {
+	if !l.look(wt) {
 		l.answerWait(c, c.aux.serving, wt, r.server.AppendError(nil, errBusy))
 	}
 }
@@ -152,7 +160,7 @@ func (l *loop) looked(wt *waiting, reply []byte, found bool, after []int64) {
 		l.answerWait(c, c.aux.serving, wt, reply)
 	case wt.news:
 		copy(wt.after, after)
-		l.look(wt)
+		l.lookAgain(c, r, wt)
 	default:
 		copy(wt.after, after)
 		l.block(wt)
@@ -178,7 +186,7 @@ func (l *loop) stored(c *conn, r *redisConn, nth int, messages []*message.Messag
 	case wt.state != blocked:
 		wt.news = true
 	case wt.Append == nil:
-		l.look(wt)
+		l.lookAgain(c, r, wt)
 	default:
 		l.answerFound(c, r, wt, nth)
 	}
@@ -211,7 +219,11 @@ func (l *loop) answerWait(c *conn, p *serving, wt *waiting, reply []byte) {
 		l.calls.answers.bytes = append(l.calls.answers.bytes, reply...)
 		l.sendAnswers(c, from)
 	}
-	l.goesOn(c, p)
+	if c.in != nil {
+		l.goesOn(c, p)
+	} else {
+		l.arrange(c, p, nil)
+	}
 }
 
 // setDeadline has the wait end in time.
