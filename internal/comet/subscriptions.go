@@ -111,12 +111,12 @@ func (l *loop) takeOut(r *redisConn, i int) {
 // join has c subscribe to name in one way more. seen is its barrier; last and known are what channel.Hub.Follow tells.
 func (l *loop) join(c *conn, r *redisConn, name subscriptionName, h how) (s *subscription, last int64, known bool, err error) {
 	i := l.findSubscription(r, name)
+	if i < 0 && l.plain(c, name) {
+		i = l.moveOut(c, r)
+	}
 	if i >= 0 && r.many[i].how&sameKind(h) != 0 {
 		r.many[i].how |= h
 		return &r.many[i], 0, false, nil
-	}
-	if i < 0 && l.plain(c, name) {
-		i = l.moveOut(c, r)
 	}
 	ch, ref, barrier, last, known, err := l.askHub(name.name, h)
 	if err != nil {
