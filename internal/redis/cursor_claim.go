@@ -225,7 +225,7 @@ func (g *claiming) auto(ctx context.Context, r *reply, from int64, count int) {
 	var claimed []message.Message
 	var gone []int64
 	for {
-		n := count - len(claimed)
+		n := count - len(claimed) - len(gone) // which count, too
 		if !g.claim.JustID {
 			n = min(n, g.atOnce(claimed))
 		}
@@ -240,7 +240,7 @@ func (g *claiming) auto(ctx context.Context, r *reply, from int64, count int) {
 			break // claimed is claimed
 		}
 		claimed, gone, from = append(claimed, more...), append(gone, without...), next
-		if next == 0 || len(more) < n {
+		if next == 0 || len(more)+len(without) < n {
 			break
 		}
 	}

@@ -67,25 +67,15 @@ func (g *cursor) failed(r *reply, err error) {
 }
 
 // failedOf is failed for the commands of a stream that look for its key first: noKey is what they say without it.
-func (g *cursor) failedOf(ctx context.Context, r *reply, err error, noKey string) {
-	if !missing(err) {
-		r.failed(err)
-		return
-	}
-	exists := false
-	if !errors.Is(err, message.ErrNoKey) {
-		info, err := g.keys.Info(ctx, g.key)
-		if err != nil {
-			r.failed(err)
-			return
-		}
-		exists = info.Exists
-	}
-	if !exists {
+func (g *cursor) failedOf(r *reply, err error, noKey string) {
+	switch {
+	case errors.Is(err, message.ErrNoKey):
 		r.error(noKey)
-		return
+	case errors.Is(err, message.ErrNoGroup):
+		r.errorf("NOGROUP No such consumer group '%s' for key name '%s'", g.group, g.key)
+	default:
+		r.failed(err)
 	}
-	r.errorf("NOGROUP No such consumer group '%s' for key name '%s'", g.group, g.key)
 }
 
 // placing is what XGROUP CREATE and XGROUP SETID have beside a key and a group.
@@ -208,7 +198,7 @@ func xgroupSetID(c *call) {
 		}
 		switch {
 		case err != nil:
-			g.failedOf(ctx, r, err, textNeedsKey)
+			g.failedOf(r, err, textNeedsKey)
 		case p.problem != "":
 			r.error(p.problem)
 		default:
@@ -252,7 +242,7 @@ func xgroupCreateConsumer(c *call) {
 	c.work(func(ctx context.Context, r *reply) {
 		created, err := g.groups.CreateConsumer(ctx, g.key, g.group, consumer)
 		if err != nil {
-			g.failedOf(ctx, r, err, textNeedsKey)
+			g.failedOf(r, err, textNeedsKey)
 			return
 		}
 		r.whether(created, nil)
@@ -269,7 +259,7 @@ func xgroupDelConsumer(c *call) {
 	c.work(func(ctx context.Context, r *reply) {
 		pending, err := g.groups.DeleteConsumer(ctx, g.key, g.group, consumer)
 		if err != nil {
-			g.failedOf(ctx, r, err, textNeedsKey)
+			g.failedOf(r, err, textNeedsKey)
 			return
 		}
 		r.count(pending, nil)

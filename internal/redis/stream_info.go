@@ -287,7 +287,7 @@ func xinfoConsumers(c *call) {
 	c.work(func(ctx context.Context, r *reply) {
 		consumers, err := g.groups.Consumers(ctx, g.key, g.group)
 		if err != nil {
-			g.failedOf(ctx, r, err, textNoSuchKey)
+			g.failedOf(r, err, textNoSuchKey)
 			return
 		}
 		at := now()
