@@ -122,6 +122,7 @@ func (l *loop) came(c *conn, call *call) {
 	}
 	if call.then != nil {
 		call.then(p.redis.session)
+		l.vary(c, p.redis) // HELLO 3 AUTH
 	}
 	if p.calls[0] == call {
 		l.goesOn(c, p)

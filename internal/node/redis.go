@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/sha256"
 	"runtime/debug"
 	"time"
 
@@ -21,7 +22,7 @@ const adminReplies = 64
 
 func (n *Node) redisConfig() redis.Config {
 	rc := redis.Config{
-		Keys: n.hub, APIKey: n.isAPIKey, APIKeys: func() any { return n.settings.Load() },
+		Keys: n.hub, APIKey: n.isAPIKey, APIKeyHash: n.isAPIKeyHash, APIKeys: func() any { return n.settings.Load() },
 		Limits: n.redisLimits, Facts: n.facts, Now: time.Now,
 	}
 	if groups, ok := n.store.(redis.Groups); ok {
@@ -35,7 +36,12 @@ func (n *Node) redisConfig() redis.Config {
 
 // isAPIKey tells whether secret is that of the API key with name, or of any where a client names none.
 func (n *Node) isAPIKey(name, secret string) bool {
-	found, ok := n.settings.Load().APIKeys.Check(secret)
+	return n.isAPIKeyHash(name, sha256.Sum256([]byte(secret)))
+}
+
+// isAPIKeyHash is isAPIKey for the SHA-256 of the secret.
+func (n *Node) isAPIKeyHash(name string, hash [sha256.Size]byte) bool {
+	found, ok := n.settings.Load().APIKeys.CheckHash(hash)
 	return ok && (name == "" || name == "default" || name == found)
 }
 
@@ -56,7 +62,7 @@ func (n *Node) facts() redis.Facts {
 		Version: version(), Node: nodeName(cfg), Started: n.started,
 		Connections: n.gateway.Connections(), Subscribers: h.Subscribed.Load() - h.Unsubscribed.Load(),
 		Accepted: g.Accepted.Load(), Pushed: h.Pushed.Load(), Stored: h.Stored.Load(),
-		Commands: n.redis.Stats.Commands.Load(),
+		Commands: n.redis.Stats.Commands.Load(), Durable: cfg.Store != "memory",
 	}
 	if len(n.addrs.Admin) > 0 {
 		f.Addr = n.addrs.Admin[0].String()

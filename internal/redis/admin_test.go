@@ -126,7 +126,7 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	newFake().admin(t).wants(
 		row{"CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n"},
-		row{"CONFIG GET sav? APPENDONLY app*ly", "*4\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n$4\r\nsave\r\n$0\r\n"},
+		row{"CONFIG GET sav? APPENDONLY app*ly", "*4\r\n$10\r\nAPPENDONLY\r\n$3\r\nyes\r\n$4\r\nsave\r\n$0\r\n"},
 		row{"CONFIG GET x", "*0"},
 		row{"CONFIG GET", "-ERR wrong number of arguments for 'config|get' command"},
 		row{"CONFIG SET save x", "-ERR CONFIG SET is not supported: settings come from the file, the environment and the flags that the node began with"},
@@ -146,6 +146,7 @@ func TestCommand(t *testing.T) {
 		row{"COMMAND DOCS nope echo", "*2\r\n$4\r\necho\r\n*6\r\n$7\r\nsummary\r\n$21\r\nEcho the given string\r\n$5\r\nsince\r\n$5\r\n1.0.0\r\n" +
 			"$5\r\ngroup\r\n$10\r\nconnection"},
 		row{"COMMAND GETKEYS nope a", "-ERR Invalid command specified"},
+		row{"COMMAND GETKEYS type", "-ERR wrong number of arguments for 'command|getkeys' command"},
 		row{"COMMAND GETKEYS ping a", "-ERR The command has no key arguments"},
 		row{"COMMAND GETKEYS publish a b", "-ERR The command has no key arguments"},
 		row{"COMMAND GETKEYS type a b", "-ERR Invalid number of arguments specified for command"},

@@ -20,7 +20,7 @@ func commandCommands() []command {
 		entry("docs", -2, "Get array of specific Redis command documentation", "7.0.0", commandDocs),
 		entry("info", -2, "Get array of specific Redis command details, or all when no argument is given.", "2.8.13", commandInfo),
 		entry("list", -2, "Get an array of Redis command names", "7.0.0", commandList),
-		entry("getkeys", -3, "Extract keys given a full Redis command", "2.8.13", commandGetKeys),
+		entry("getkeys", -4, "Extract keys given a full Redis command", "2.8.13", commandGetKeys),
 		helpCommand("command", aclSlow, []string{
 			"(no subcommand)",
 			"    Return details about all Redis commands.",

@@ -124,7 +124,7 @@ func infoPersistence(*Server, *Facts) []string {
 }
 
 func infoStats(s *Server, f *Facts) []string {
-	lines := []string{
+	return []string{
 		fmt.Sprint("total_connections_received:", f.Accepted),
 		fmt.Sprint("total_commands_processed:", s.Stats.Commands.Load()),
 		fmt.Sprint("total_error_replies:", s.Stats.errors()),
@@ -132,7 +132,6 @@ func infoStats(s *Server, f *Facts) []string {
 		fmt.Sprint("gopush_pushed:", f.Pushed),
 		fmt.Sprint("gopush_stored:", f.Stored),
 	}
-	return lines
 }
 
 func infoReplication(*Server, *Facts) []string {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"net"
 	"strconv"
 	"strings"
@@ -34,12 +35,12 @@ func (s *Server) parameters() []parameter {
 	}
 }
 
-// configGet is CONFIG GET pattern …
+// configGet is CONFIG GET pattern … A name without a star or the like is replied as it was asked for.
 func configGet(c *call) {
 	var found []parameter
 	for _, p := range c.server.parameters() {
-		if matchesAny(c.args[2:], p.name) {
-			found = append(found, p)
+		if name, ok := askedFor(c.args[2:], p.name); ok {
+			found = append(found, parameter{name, p.value})
 		}
 	}
 	c.mapping(len(found))
@@ -49,12 +50,15 @@ func configGet(c *call) {
 	}
 }
 
-// matchesAny tells whether one of patterns stands for name, in any case.
-func matchesAny(patterns [][]byte, name string) bool {
+// askedFor tells whether one of patterns stands for name, in any case, and what that is to be called.
+func askedFor(patterns [][]byte, name string) (called string, ok bool) {
 	for _, pattern := range patterns {
-		if message.Match(strings.ToLower(string(pattern)), name) {
-			return true
+		switch {
+		case !bytes.ContainsAny(pattern, "[*?") && is(pattern, name):
+			return string(pattern), true
+		case message.Match(strings.ToLower(string(pattern)), name):
+			return name, true
 		}
 	}
-	return false
+	return "", false
 }
