@@ -40,10 +40,10 @@ type look struct {
 
 // position is where the messages begin that are wanted of a stream.
 type position struct {
-	key   string
-	after int64 // message.LastMid: with newest the last one, else none that is there now
-	newest,
-	again bool // the key was there before: only its first position is waited at
+	key    string
+	after  int64 // message.LastMid: none of those that are there now
+	newest bool  // the last one that is there; after is 0
+	again  bool  // the key was there before: only its first position is waited at
 }
 
 // positions takes the keys and ids.
@@ -56,7 +56,7 @@ func (l *look) positions(o reading) (problem string) {
 		case "$":
 			p.after = message.LastMid
 		case "+":
-			p.after, p.newest = message.LastMid, true
+			p.newest = true
 		case ">":
 			return "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 		default:
@@ -77,7 +77,7 @@ type found struct {
 }
 
 // reply replies what there is, and tells whether there was anything, errors included. after, if not nil, is where those that are not
-// there again begin; message.LastMid in it becomes the last mid.
+// there again begin; the last mid replaces message.LastMid in it, and 0 where the last message is wanted and there is none.
 func (l *look) reply(ctx context.Context, r *reply, after []int64) bool {
 	var all []found
 	room := l.maxBytes
@@ -126,16 +126,16 @@ func (l *look) read(ctx context.Context, p *position, at *int64, maxBytes int) (
 		after = *at
 	}
 	switch {
+	case p.newest && after == 0:
+		messages, err := l.store.Range(ctx, p.key, 0, math.MaxInt64, true, 1, maxBytes)
+		if err != nil || len(messages) > 0 || at == nil {
+			return messages, err
+		}
 	case after != message.LastMid:
 		if after == math.MaxInt64 {
 			return nil, nil
 		}
 		return l.store.Range(ctx, p.key, after+1, math.MaxInt64, false, l.count, maxBytes)
-	case p.newest:
-		messages, err := l.store.Range(ctx, p.key, 0, math.MaxInt64, true, 1, maxBytes)
-		if err != nil || len(messages) > 0 || at == nil {
-			return messages, err
-		}
 	case at == nil:
 		return nil, nil
 	}

@@ -246,7 +246,7 @@ func TestABlockedXREADIsToldWhatItWaitsFor(t *testing.T) {
 	c.want("XADD k 5-1 msg old", bulk("5-1"))
 	c.want("XADD l 6-1 msg old", bulk("6-1"))
 	c.want("XDEL l 6-1", ":1\r\n")
-	w, after := c.wait("XREAD BLOCK 1500 COUNT 2 STREAMS k l none k m $ + $ $ 7-20000", message.LastMid, message.LastMid, message.LastMid, 79999)
+	w, after := c.wait("XREAD BLOCK 1500 COUNT 2 STREAMS k l none k m $ + $ $ 7-20000", message.LastMid, 0, message.LastMid, 79999)
 	if want := []string{"k", "l", "none", "m"}; !slices.Equal(w.Keys, want) || w.Block != 1500*time.Millisecond || string(w.None) != "*-1\r\n" {
 		t.Errorf("waits %v for %v, then replies %q, want %v", w.Block, w.Keys, w.None, want)
 	}
