@@ -60,6 +60,7 @@ type Config struct {
 	MaxPendingBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
 	MaxPendingMessages            int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
 	MaxStoredPerKey               int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
+	MaxDevicesPerKey              int      `group:"limits" default:"10000" min:"1" max:"16777216" reload:"yes" help:"Device cursors (consumer groups) kept for a key, and consumers of each."`
 	MaxSubscriptionsPerConnection int      `group:"limits" default:"10000" min:"0" reload:"yes" help:"Keys and patterns that one connection may subscribe to with the Redis dialect; 0: any number."`
 	MaxSubscribersPerKey          int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
 	MaxPatterns                   int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`

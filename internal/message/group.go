@@ -78,9 +78,10 @@ type PendingFilter struct {
 type Claim struct {
 	Key, Group, Consumer string
 	MinIdle              time.Duration // delivered at least so long ago
-	Delivered            time.Time     // becomes the time of delivery
+	Delivered            time.Time     // becomes the time of delivery; zero: now
 	Count                int64         // becomes the count of deliveries; -1: one more than before, or as before with JustID
 	JustID               bool          // messages are not read, and the count of deliveries stays
 	Force                bool          // mids that are stored and not pending become so
 	Last                 int64         // the group's last delivered mid becomes at least this; 0: stays
+	MaxBytes             int           // at most so many bytes of payload, but one message; what does not fit is not claimed; 0: no limit
 }

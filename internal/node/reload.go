@@ -26,6 +26,7 @@ func (n *Node) Reload(cfg config.Config) error {
 	n.level.Set(cfg.LogLevel)
 	n.gateway.SetLimits(limitsOf(&cfg))
 	n.store.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
+	n.store.SetMaxDevicesPerKey(cfg.MaxDevicesPerKey)
 	n.hub.SetLimits(int(cfg.MaxKeyBytes), int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
 	n.settings.Store(settingsOf(&cfg))
 	n.cfg.Store(&cfg)

@@ -12,17 +12,19 @@ import (
 // store is what a node asks of a store of its own.
 type store interface {
 	channel.Store
+	channel.Groups
 	channel.Tokens
 	channel.Limits
 	SetMaxStoredPerKey(n int)
+	SetMaxDevicesPerKey(n int)
 }
 
 func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
 	if cfg.Store == "memory" {
-		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey}), nil
+		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey}), nil
 	}
 	s, err := pebble.Open(pebble.Config{
-		Dir: cfg.Data, MaxStoredPerKey: cfg.MaxStoredPerKey,
+		Dir: cfg.Data, MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey,
 		MinFreeBytes: int64(cfg.MinFreeBytes), CacheBytes: int64(cfg.CacheBytes), Log: log,
 	})
 	if err != nil {

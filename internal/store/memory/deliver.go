@@ -110,6 +110,16 @@ func (s *Store) Ack(ctx context.Context, key, name string, mids ...int64) (n int
 	return n, err
 }
 
+// claiming is a claim that is being carried out.
+type claiming struct {
+	message.Claim
+	r     *record
+	g     *group
+	now   time.Time
+	bytes int  // of payload claimed
+	full  bool // what came last does not fit any more
+}
+
 // Claim implements channel.Groups.
 func (s *Store) Claim(ctx context.Context, c message.Claim, mids []int64) (claimed []message.Message, err error) {
 	err = s.with(ctx, c.Key, c.Group, func(r *record, g *group, now time.Time) error {
@@ -117,8 +127,13 @@ func (s *Store) Claim(ctx context.Context, c message.Claim, mids []int64) (claim
 			return err
 		}
 		g.last = max(g.last, c.Last)
+		x := claiming{Claim: c, r: r, g: g, now: now}
 		for _, mid := range mids {
-			if m, _ := r.claim(g, &c, mid, now); m != nil {
+			m, _ := x.claim(mid)
+			if x.full {
+				break
+			}
+			if m != nil {
 				claimed = append(claimed, *m)
 			}
 		}
@@ -128,22 +143,35 @@ func (s *Store) Claim(ctx context.Context, c message.Claim, mids []int64) (claim
 }
 
 // claim gives mid to c.Consumer and returns its message, nil if it does not; gone: it was pending, but its message is not there.
-func (r *record) claim(g *group, c *message.Claim, mid int64, now time.Time) (m *message.Message, gone bool) {
-	m = r.message(mid, now)
+func (c *claiming) claim(mid int64) (m *message.Message, gone bool) {
+	m = c.r.message(mid, c.now)
 	if m == nil {
-		return nil, g.drop(mid)
+		return nil, c.g.drop(mid)
 	}
-	i, found := g.find(mid)
+	i, found := c.g.find(mid)
 	p := message.Pending{Mid: mid, Count: 1}
 	switch {
-	case found && c.MinIdle > 0 && now.Sub(g.pending[i].Delivered) < c.MinIdle, !found && !c.Force:
+	case found && c.MinIdle > 0 && c.now.Sub(c.g.pending[i].Delivered) < c.MinIdle, !found && !c.Force:
 		return nil, false
 	case found:
-		p = g.pending[i]
+		p = c.g.pending[i]
 	}
+	if c.JustID {
+		m = &message.Message{Key: c.Key, Mid: mid}
+	}
+	if c.full = c.MaxBytes > 0 && c.bytes > 0 && c.bytes+len(m.Payload) > c.MaxBytes; c.full {
+		return nil, false
+	}
+	c.bytes += len(m.Payload)
+	c.g.put(c.claimed(p))
+	return m, false
+}
+
+// claimed returns what p becomes when it is claimed.
+func (c *claiming) claimed(p message.Pending) message.Pending {
 	p.Consumer, p.Delivered = c.Consumer, c.Delivered
 	if p.Delivered.IsZero() {
-		p.Delivered = now
+		p.Delivered = c.now
 	}
 	switch {
 	case c.Count >= 0:
@@ -151,12 +179,11 @@ func (r *record) claim(g *group, c *message.Claim, mid int64, now time.Time) (m 
 	case !c.JustID:
 		p.Count++
 	}
-	g.put(p)
-	if c.JustID {
-		m = &message.Message{Key: c.Key, Mid: mid}
-	}
-	return m, false
+	return p
 }
+
+// autoLook is how many pending messages AutoClaim looks at for each that it may claim.
+const autoLook = 10
 
 // AutoClaim implements channel.Groups.
 func (s *Store) AutoClaim(ctx context.Context, c message.Claim, from int64, count int) (claimed []message.Message, gone []int64, next int64, err error) {
@@ -165,14 +192,18 @@ func (s *Store) AutoClaim(ctx context.Context, c message.Claim, from int64, coun
 		if err := s.see(r, g, c.Consumer, now); err != nil {
 			return err
 		}
+		x := claiming{Claim: c, r: r, g: g, now: now}
 		first, _ := g.find(from)
 		for i, p := range slices.Clone(g.pending[first:]) {
 			if len(claimed)+len(gone) >= count || i >= autoLook*count {
 				next = p.Mid
 				return nil
 			}
-			m, lost := r.claim(g, &c, p.Mid, now)
+			m, lost := x.claim(p.Mid)
 			switch {
+			case x.full:
+				next = p.Mid
+				return nil
 			case m != nil:
 				claimed = append(claimed, *m)
 			case lost:
@@ -183,6 +214,3 @@ func (s *Store) AutoClaim(ctx context.Context, c message.Claim, from int64, coun
 	})
 	return claimed, gone, next, err
 }
-
-// autoLook is how many pending messages AutoClaim looks at for each that it may claim.
-const autoLook = 10

@@ -23,14 +23,15 @@ const cachedRecords = 4096 // at most so many records are kept in memory
 type op struct {
 	entries, bytes int
 	grows          bool // it makes the store larger: refused when there is little room left
+	lazy           bool // a crash may undo it, unless apply says commit.durable: it does not wait for the disk, but for who does
 
 	// apply puts the op's writes into a commit. It may be called again for another commit, when
 	// nothing of the first was written. Its error means that the records could not be read.
 	apply func(*commit) error
-	done  chan error // buffered: nil if it is durable
+	done  chan error // buffered: nil if it is durable, or lazy and written
 }
 
-// do has the committer write o, and returns nil when it is durable, channel.ErrUnavailable if
+// do has the committer write o, and returns nil when it is durable (or lazy, and written), channel.ErrUnavailable if
 // nothing was written, or channel.ErrUnknown.
 func (s *Store) do(ctx context.Context, o *op) error {
 	if err := s.refusal(ctx, o.grows); err != nil {
@@ -121,6 +122,7 @@ func (s *Store) write(in *instance, ops []*op) error {
 		if err := o.apply(c); err != nil {
 			return unavailable(err)
 		}
+		c.durable = c.durable || !o.lazy
 	}
 	for _, r := range c.changed {
 		if err := c.putRecord(r); err != nil {
@@ -130,14 +132,16 @@ func (s *Store) write(in *instance, ops []*op) error {
 	if err := in.cause(); err != nil {
 		return unavailable(err)
 	}
-	err := in.db.Apply(c.batch, pebbledb.Sync)
+	err := in.db.Apply(c.batch, &pebbledb.WriteOptions{Sync: c.durable})
 	if cause := in.cause(); cause != nil {
 		err = cause // pebble was not told
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", channel.ErrUnknown, err)
 	}
-	s.backoff = 0
+	if c.durable {
+		s.backoff = 0
+	}
 	s.trimCache()
 	return nil
 }
@@ -159,6 +163,9 @@ type commit struct {
 	cache   map[string]*record // the committer's
 	changed []*record          // to be written, unless forgotten since
 	forgot  bool               // the batch removes records
+	written map[string][]byte  // what put and delete wrote, by name; nil: nothing is there any more
+	ranged  bool               // the batch removes all of some prefix: written does not know of that
+	durable bool               // it is to be synced
 	now     time.Time
 }
 
@@ -186,6 +193,43 @@ func (c *commit) get(name []byte) ([]byte, error) {
 		return nil, err
 	}
 	return get(from, name)
+}
+
+// lookup is get for a name that is written by put, delete and deleteAllOf only: it needs no index. The value is not
+// the caller's.
+func (c *commit) lookup(name []byte) ([]byte, error) {
+	if c.ranged {
+		return c.get(name)
+	}
+	if value, found := c.written[string(name)]; found {
+		return value, nil
+	}
+	return get(c.in.db, name)
+}
+
+// put sets the value of name; both are the commit's from now on.
+func (c *commit) put(name, value []byte) error {
+	c.note(name, value)
+	return c.batch.Set(name, value, nil)
+}
+
+// delete removes name.
+func (c *commit) delete(name []byte) error {
+	c.note(name, nil)
+	return c.batch.Delete(name, nil)
+}
+
+func (c *commit) note(name, value []byte) {
+	if c.written == nil {
+		c.written = map[string][]byte{}
+	}
+	c.written[string(name)] = value
+}
+
+// deleteAllOf removes all that begins with prefix.
+func (c *commit) deleteAllOf(prefix []byte) error {
+	c.ranged = true
+	return c.batch.DeleteRange(prefix, after(prefix), nil)
 }
 
 // record returns the record of key, a new one if there is none. Who changes it calls change.

@@ -12,22 +12,29 @@ import (
 
 // What a store has on disk. A key has no control characters, so a zero byte ends it.
 //
+//	c KEY 0 LEN GROUP NAME  a consumer of a group; LEN, a varint, is the length of GROUP, NAME is the rest
 //	f                       the format: version and when the store was made
+//	g KEY 0 GROUP           a group; GROUP, which is any bytes, is the rest
 //	k KEY 0                 a key's record
 //	l NODE                  a node's mid limit
 //	m KEY 0 MID             a message; MID is 8 bytes, big-endian
+//	p KEY 0 LEN GROUP MID   a message that is pending in a group
 //	t KEY 0 HASH            a token; HASH is 32 bytes
 //
-// Values are varints, one after the other, a message's payload is the rest.
+// Values are varints, one after the other; a message's payload is the rest, and so is the consumer that something is
+// pending with.
 const (
 	formatVersion = 2
 	oldestFormat  = 1 // without groups, and with records that say nothing of them; upgraded when it is opened
 
-	formatPrefix  = 'f'
-	recordPrefix  = 'k'
-	limitPrefix   = 'l'
-	messagePrefix = 'm'
-	tokenPrefix   = 't'
+	consumerPrefix = 'c'
+	formatPrefix   = 'f'
+	groupPrefix    = 'g'
+	recordPrefix   = 'k'
+	limitPrefix    = 'l'
+	messagePrefix  = 'm'
+	pendingPrefix  = 'p'
+	tokenPrefix    = 't'
 )
 
 var errCorrupt = errors.New("a record cannot be read: the data is damaged")
@@ -65,8 +72,9 @@ func tokenKey(key string, hash [32]byte) []byte {
 
 // after returns the first of all keys that do not begin with prefix and come after those that do.
 func after(prefix []byte) []byte {
-	end := bytes.Clone(prefix)
-	end[len(end)-1]++ // a prefix ends in a zero byte or in a letter
+	end := bytes.TrimRight(prefix, "\xff") // something is left: what a prefix begins with is a letter
+	end = bytes.Clone(end)
+	end[len(end)-1]++
 	return end
 }
 

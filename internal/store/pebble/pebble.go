@@ -1,8 +1,9 @@
 // Package pebble is the store of a node that needs nothing else: a pebble database in a directory.
 //
-//	Append, Delete, PutToken … ─> op ─> committer: what waits, in one batch, one fsync ─> answers
-//	Range, Info, Token …       ─> pebble
-//	sweeper                    ─> reads along the records, has the committer remove what is due
+//	Append, Delete, Ack, PutToken … ─> op ─> committer: what waits, in one batch, one fsync ─> answers
+//	ReadGroup, Claim …              ─> pebble, then a lazy op: written in its turn, synced with the next that is not lazy
+//	Range, Info, Token …            ─> pebble
+//	sweeper                         ─> reads along the records, has the committer remove what is due
 //
 // It promises what channel.Store asks for (store/storetest), and that what was acknowledged
 // survives kill -9, power loss, and a disk that is full or fails (fence.go): such a disk makes it
@@ -29,15 +30,16 @@ import (
 )
 
 const (
-	remember  = 30 * 24 * time.Hour // what is known of a key outlives its newest message by this
+	remember  = 30 * 24 * time.Hour // what is known of a key outlives its newest message, and the last use of its groups, by this
 	memTables = 3                   // at most so many memtables are being filled or written
 )
 
 // Config of a Store; all but Dir may be zero.
 type Config struct {
-	Dir             string // made if it is not there
-	MaxStoredPerKey int    // messages kept of a key; expired ones go first, then the oldest; 0: no limit
-	MinFreeBytes    int64  // with less than this free on the disk, nothing more is stored; 0: not looked at
+	Dir              string // made if it is not there
+	MaxStoredPerKey  int    // messages kept of a key; expired ones go first, then the oldest; 0: no limit
+	MaxDevicesPerKey int    // groups of a key, and consumers of a group; 0: no limit
+	MinFreeBytes     int64  // with less than this free on the disk, nothing more is stored; 0: not looked at
 
 	CacheBytes    int64         // for blocks read from disk; 0: 16 MiB
 	MemTableBytes int           // of writes held in memory before they become a file, at most three times; 0: 8 MiB
@@ -69,7 +71,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Store implements channel.Store, channel.Tokens, channel.Limits and channel.Health.
+// Store implements channel.Store, channel.Groups, channel.Tokens, channel.Limits and channel.Health.
 type Store struct {
 	cfg  Config
 	lock *pebbledb.Lock
@@ -84,7 +86,8 @@ type Store struct {
 	why atomic.Pointer[error]    // why db is nil
 	low atomic.Pointer[error]    // why there is not enough free space, nil if there is; set by the sweeper
 
-	maxStored atomic.Int64 // per key; 0: no limit
+	maxStored  atomic.Int64 // per key; 0: no limit
+	maxDevices atomic.Int64 // per key, and consumers per group; 0: no limit
 
 	cache   map[string]*record // of keys written lately; the committer's
 	backoff time.Duration      // before the next attempt to open; the committer's
@@ -111,6 +114,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, lock: lock, ops: make(chan *op), stop: make(chan struct{}), cache: map[string]*record{}}
 	s.db.Store(in)
 	s.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
+	s.SetMaxDevicesPerKey(cfg.MaxDevicesPerKey)
 	s.checkSpace()
 	s.done.Go(s.runCommitter)
 	s.done.Go(s.runSweeper)
@@ -120,6 +124,9 @@ func Open(cfg Config) (*Store, error) {
 // SetMaxStoredPerKey changes Config.MaxStoredPerKey. A key that has more than n loses them when
 // it is next appended to.
 func (s *Store) SetMaxStoredPerKey(n int) { s.maxStored.Store(int64(n)) }
+
+// SetMaxDevicesPerKey changes Config.MaxDevicesPerKey. What there is beyond n stays.
+func (s *Store) SetMaxDevicesPerKey(n int) { s.maxDevices.Store(int64(n)) }
 
 // Close refuses what comes, ends the commit under way, and returns when all that Open started
 // has ended.

@@ -107,6 +107,32 @@ func iterMessage(iter *pebbledb.Iterator, now int64) (m message.Message, living 
 	return m, true, err
 }
 
+// message returns the living message mid of key, nil if there is none.
+func (in *instance) message(key string, mid, now int64) (*message.Message, error) {
+	value, err := get(in.db, messageKey(key, mid))
+	if value == nil || err != nil {
+		return nil, err
+	}
+	if expires, err := decodeExpires(value); err != nil || expires <= now {
+		return nil, err
+	}
+	m, err := decodeMessage(mid, value)
+	m.Key = key
+	return &m, err
+}
+
+// warm has what is under name, if anything is, where the committer finds it without waiting for the disk.
+func (in *instance) warm(name []byte) error {
+	_, closer, err := in.db.Get(name)
+	if errors.Is(err, pebbledb.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return closer.Close()
+}
+
 // Info implements channel.Store.
 func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 	in, err := s.reader(ctx)
@@ -179,4 +205,9 @@ func (in *instance) after(prefix byte, cursor string) (*pebbledb.Iterator, error
 		lower = after(appendKeyed(nil, prefix, cursor))
 	}
 	return in.db.NewIter(&pebbledb.IterOptions{LowerBound: lower, UpperBound: after([]byte{prefix})})
+}
+
+// all returns an iterator over all that begins with prefix.
+func all(r pebbledb.Reader, prefix []byte) (*pebbledb.Iterator, error) {
+	return r.NewIter(&pebbledb.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 }

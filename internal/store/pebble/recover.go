@@ -64,6 +64,7 @@ func (s *Store) reopen() error {
 			s.cfg.Log.Debug("failed store closed", "error", err)
 		}
 	}
+	clear(s.cache) // it may know what was written lazily, and is lost
 	in, err := openInstance(&s.cfg, s.lock)
 	if err != nil {
 		s.why.Store(&err)

@@ -60,7 +60,7 @@ func (s *Store) removeSome(ctx context.Context, remove func(*commit) (n int, mor
 	}
 }
 
-// endKey makes key one that does not exist.
+// endKey makes key one that does not exist, and has no groups.
 func (c *commit) endKey(key string) error {
 	r, err := c.record(key)
 	if err != nil || r.exists == 0 {
@@ -68,7 +68,7 @@ func (c *commit) endKey(key string) error {
 	}
 	r.exists = 0
 	c.change(r)
-	return nil
+	return c.destroyGroups(r)
 }
 
 // trim removes the oldest messages of key while there are more than keep or they are below

@@ -172,7 +172,7 @@ func (in *instance) due(key string, value []byte, now time.Time) (*due, error) {
 
 // forgettable tells whether nothing of the key needs to be known any more.
 func (r *record) forgettable(now time.Time) bool {
-	return r.count == 0 && r.last < message.MidAt(now.Add(-remember))
+	return r.count == 0 && r.last < message.MidAt(now.Add(-remember)) && r.used < now.Add(-remember-usedStep).UnixMilli()
 }
 
 // sweep removes what is due, as far as it still is.
@@ -189,10 +189,14 @@ func (c *commit) sweep(all []due) error {
 			r.earliest = d.earliest
 			c.change(r)
 		}
-		if r.forgettable(c.now) {
-			if err := c.forget(r); err != nil {
-				return err
-			}
+		if !r.forgettable(c.now) {
+			continue
+		}
+		if err := c.destroyGroups(r); err != nil {
+			return err
+		}
+		if err := c.forget(r); err != nil {
+			return err
 		}
 	}
 	return nil

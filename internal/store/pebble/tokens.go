@@ -100,8 +100,7 @@ func (c *commit) deleteAll(names [][]byte) (int, error) {
 }
 
 func tokens(r pebbledb.Reader, key string) (*pebbledb.Iterator, error) {
-	prefix := appendKeyed(nil, tokenPrefix, key)
-	return r.NewIter(&pebbledb.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	return all(r, appendKeyed(nil, tokenPrefix, key))
 }
 
 // tokenNames returns under what the tokens of key are stored.

@@ -9,6 +9,7 @@
 package storetest
 
 import (
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -19,9 +20,11 @@ import (
 // Store is what is tested.
 type Store interface {
 	channel.Store
+	channel.Groups
 	channel.Tokens
 	channel.Limits
-	SetMaxStoredPerKey(n int) // as Config has it, from the next append on
+	SetMaxStoredPerKey(n int)  // as Config has it, from the next append on
+	SetMaxDevicesPerKey(n int) // groups of a key and consumers of a group; 0: no limit
 }
 
 // Config is what a test asks of the store that it opens.
@@ -35,9 +38,10 @@ type Config struct {
 type Open func(t *testing.T, cfg Config) Store
 
 // Run tests that the stores that open returns keep the contract of channel.Store,
-// channel.Tokens and channel.Limits.
+// channel.Groups, channel.Tokens and channel.Limits.
 func Run(t *testing.T, open Open) {
-	for name, test := range map[string]func(*testing.T, Open){
+	tests := groupTests()
+	maps.Copy(tests, map[string]func(*testing.T, Open){
 		"append/chains":                     appendChains,
 		"append/order":                      appendOrder,
 		"append/many keys":                  appendManyKeys,
@@ -73,7 +77,8 @@ func Run(t *testing.T, open Open) {
 		"close":                             closed,
 		"model/random operations, no limit": func(t *testing.T, open Open) { againstModel(t, open, 0) },
 		"model/random operations, cap of 5": func(t *testing.T, open Open) { againstModel(t, open, 5) },
-	} {
+	})
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open)
