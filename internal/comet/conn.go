@@ -88,7 +88,8 @@ func (c *conn) resuming() *resume {
 	return c.aux.resume
 }
 
-func (c *conn) webSocket() bool { return c.variant&wire.WebSocket != 0 }
+// webSocket tells whether c is a WebSocket connection: with wire.Redis the bit means something else.
+func (c *conn) webSocket() bool { return c.variant&(wire.WebSocket|wire.Redis) == wire.WebSocket }
 
 // closing tells whether nothing more is to be sent to c than what waits.
 func (c *conn) closing() bool { return c.state == flushing || c.state == lingering || c.state == free }

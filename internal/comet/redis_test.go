@@ -337,6 +337,7 @@ func TestClientsAreVisitedAndKilled(t *testing.T) {
 	engines(t, func(t *testing.T, engine comet.Engine) {
 		g := startRedis(t, engine)
 		c, other := g.dial(t), g.dial(t)
+		c.do("HELLO", "3") // a close frame would be a WebSocket's
 		id := c.do("CLIENT", "ID")
 		c.want1("OK", "CLIENT", "SETNAME", "victim")
 		c.send("XREAD", "BLOCK", "0", "STREAMS", "k", "$")
