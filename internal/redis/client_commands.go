@@ -102,12 +102,10 @@ func clientGetName(c *call) {
 }
 
 func clientSetName(c *call) {
-	if !printable(c.args[2]) {
-		c.error(textName)
-		return
+	if c.goodName(c.args[2], textName) {
+		c.session.rename(string(c.args[2]))
+		c.ok()
 	}
-	c.session.rename(string(c.args[2]))
-	c.ok()
 }
 
 func clientSetInfo(c *call) {
@@ -116,8 +114,7 @@ func clientSetInfo(c *call) {
 	switch {
 	case !name && !is(option, "LIB-VER"):
 		c.errorf("ERR Unrecognized option '%s'", option)
-	case !printable(c.args[3]):
-		c.errorf("ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(string(option)))
+	case !c.goodName(c.args[3], "ERR "+strings.ToLower(string(option))+" cannot contain spaces, newlines or special characters."):
 	case name:
 		c.session.also().library = value
 		c.ok()

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"strings"
 	"testing"
 
 	"gopush/internal/redis"
@@ -45,6 +46,7 @@ func TestConnecting(t *testing.T) {
 		row{"CLIENT SETINFO lib-ver 1.0", "+OK"},
 		row{"CLIENT SETINFO foo 1.0", "-ERR Unrecognized option 'foo'"},
 		row{`CLIENT SETINFO LIB-NAME "a b"`, "-ERR lib-name cannot contain spaces, newlines or special characters."},
+		row{"CLIENT SETNAME " + strings.Repeat("x", 256), "-ERR names of clients and libraries have at most 255 bytes"},
 		row{"CLIENT NO-EVICT x", "-ERR syntax error"},
 		row{"CLIENT NO-EVICT on", "+OK"},
 		row{"CLIENT NO-TOUCH ON", "+OK"},

@@ -57,10 +57,10 @@ func (c *call) greeting() (g greeting, ok bool) {
 			g.auth, g.user, g.secret = true, string(args[1]), string(args[2])
 			args = args[3:]
 		case is(args[0], "SETNAME") && len(args) > 1:
-			if g.name, g.named = string(args[1]), true; !printable(args[1]) {
-				c.error(textName)
+			if !c.goodName(args[1], textName) {
 				return g, false
 			}
+			g.name, g.named = string(args[1]), true
 			args = args[2:]
 		default:
 			c.errorf("ERR Syntax error in HELLO option '%s'", args[0])
@@ -105,6 +105,22 @@ func (c *Session) rename(name string) {
 	if name != "" || c.more != nil {
 		c.also().name = name
 	}
+}
+
+// maxCalled is how long a name is that a client gives itself: it is kept.
+const maxCalled = 255
+
+// goodName tells whether a client or library may be called name. Otherwise it has replied, with strange if there is anything strange in it.
+func (c *call) goodName(name []byte, strange string) bool {
+	switch {
+	case len(name) > maxCalled:
+		c.errorf("ERR names of clients and libraries have at most %d bytes", maxCalled)
+	case !printable(name):
+		c.error(strange)
+	default:
+		return true
+	}
+	return false
 }
 
 // printable tells whether text may stand in a line of CLIENT LIST.

@@ -4,7 +4,7 @@ package redis
 func refusedCommands() []command {
 	const pipeline = " is not supported: gopush has no transactions; pipeline the commands without"
 	const scripts = " is not supported: gopush runs no scripts"
-	const expiry = " is not supported: messages expire one by one, as XADD … EXPIRE seconds says"
+	const expiry = " is not supported: messages expire one by one; give XADD the option EXPIRE seconds"
 	reasons := []struct{ name, reason string }{
 		{"multi", "MULTI" + pipeline},
 		{"exec", "EXEC" + pipeline},

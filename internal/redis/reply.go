@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
 	"gopush/internal/message"
@@ -92,28 +91,6 @@ func (r *reply) push(n int) {
 		return
 	}
 	r.array(n)
-}
-
-func (r *reply) boolean(v bool) {
-	switch {
-	case r.three:
-		r.dst = resp.AppendBool(r.dst, v)
-	case v:
-		r.int(1)
-	default:
-		r.int(0)
-	}
-}
-
-func (r *reply) double(v float64) {
-	switch {
-	case r.three:
-		r.dst = resp.AppendDouble(r.dst, v)
-	case math.IsInf(v, 1):
-		r.text("inf")
-	default:
-		r.text(strconv.FormatFloat(v, 'g', 17, 64))
-	}
 }
 
 // verbatim is text for people to read.
