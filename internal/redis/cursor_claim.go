@@ -143,7 +143,7 @@ func claimOption(args [][]byte, claim *message.Claim, now time.Time) (took int, 
 		if !ok {
 			return 2, textBadID
 		}
-		claim.Last = id.floor()
+		claim.Last = id.position()
 		return 2, ""
 	case more && (is(args[0], "idle") || is(args[0], "time") || is(args[0], "retrycount")):
 		return 2, claimNumber(args[0], args[1], claim, now)

@@ -126,13 +126,13 @@ func (p *placing) place(arg []byte, set bool) {
 	case set && text == "-":
 		p.last = 0
 	case set && text == "+":
-		p.last = math.MaxInt64
+		p.last = lastID().position()
 	default:
 		id, ok := parseOneID(arg)
 		if !ok {
 			p.problem = textBadID
 		}
-		p.last = id.floor()
+		p.last = id.position()
 	}
 }
 

@@ -65,7 +65,8 @@ func (l *delivery) positions(o reading) {
 			if !ok {
 				l.problem = textBadID
 			}
-			p.after = id.floor()
+			p.fresh = id == lastID() // which is how Redis writes > to itself
+			p.after = id.position()
 		}
 		l.streams = append(l.streams, p)
 		if l.problem != "" {

@@ -23,6 +23,9 @@ const maxIDBytes = 127
 // streamID is an id as Redis has them: any two numbers. Those of messages are mids: ms*10000+seq, seq below 10000.
 type streamID struct{ ms, seq uint64 }
 
+// lastID is the highest one.
+func lastID() streamID { return streamID{math.MaxUint64, math.MaxUint64} }
+
 // parseID reads MS-SEQ, or MS, whose sequence is missing. anySeq says that it is MS-*.
 func parseID(arg []byte, missing uint64) (id streamID, anySeq, ok bool) {
 	if len(arg) > maxIDBytes {
@@ -59,7 +62,7 @@ func parseEnd(arg []byte, missing uint64) (id streamID, without bool, problem st
 	case string(arg) == "-":
 		return id, false, ""
 	case string(arg) == "+":
-		return streamID{math.MaxUint64, math.MaxUint64}, false, ""
+		return lastID(), false, ""
 	}
 	id, anySeq, ok := parseID(arg, missing)
 	if !ok || anySeq {
@@ -74,7 +77,7 @@ func parseFrom(arg []byte) (mid int64, problem string) {
 	switch {
 	case problem != "":
 		return 0, problem
-	case without && id == streamID{math.MaxUint64, math.MaxUint64}:
+	case without && id == lastID():
 		return 0, textBadStart
 	case without:
 		return id.after(), ""
@@ -103,6 +106,9 @@ func (id streamID) floor() int64 {
 	}
 	return int64(min(id.ms*seqs+min(id.seq, seqs-1), math.MaxInt64))
 }
+
+// position returns the mid that a group is at which has got all up to id. There is always one above it.
+func (id streamID) position() int64 { return min(id.floor(), math.MaxInt64-1) }
 
 // ceil returns the lowest mid that is not below id; beyond the last mid, that.
 func (id streamID) ceil() int64 {
