@@ -10,28 +10,17 @@ import (
 // claiming is what an XCLAIM or XAUTOCLAIM is about to do.
 type claiming struct {
 	cursor
-	claim      message.Claim
-	maxBytes   int // of payload in the reply
-	maxMessage int // of payload in a message
+	claim message.Claim
 }
 
-// claiming returns that of group and consumer, arguments 2 and 3. The caller fills in the rest of the claim.
+// claiming returns that of group and consumer, arguments 2 and 3. The caller fills in the rest of the claim. What a reply has no
+// room for is not claimed.
 func (c *call) claiming() (claiming, bool) {
 	g, ok := c.cursor(1, c.args[3])
-	return claiming{
-		cursor: g, maxBytes: c.maxReplyBytes(), maxMessage: max(c.limits().MaxMessageBytes, 1),
-		claim: message.Claim{Key: g.key, Group: g.group, Consumer: string(c.args[3]), Delivered: c.server.cfg.Now(), Count: -1},
-	}, ok
-}
-
-// atOnce returns how many messages may be claimed without more than a reply may hold, whatever their size: those that there is
-// no room for are not claimed. At least one, if nothing was claimed yet.
-func (g *claiming) atOnce(claimed []message.Message) int {
-	room := (g.maxBytes - size(claimed)) / g.maxMessage
-	if len(claimed) == 0 {
-		return max(room, 1)
-	}
-	return room
+	return claiming{cursor: g, claim: message.Claim{
+		Key: g.key, Group: g.group, Consumer: string(c.args[3]),
+		Delivered: c.server.cfg.Now(), Count: -1, MaxBytes: c.maxReplyBytes(),
+	}}, ok
 }
 
 // claimed is what was claimed: messages, or with JUSTID their ids.
@@ -58,7 +47,12 @@ func xclaim(c *call) {
 			g.refuse(ctx, r, problem)
 			return
 		}
-		g.reply(ctx, r, mids)
+		claimed, err := g.groups.Claim(ctx, g.claim, mids)
+		if err != nil {
+			g.failed(r, err)
+			return
+		}
+		r.claimed(claimed, g.claim.JustID)
 	})
 }
 
@@ -76,29 +70,6 @@ func (g *claiming) refuse(ctx context.Context, r *reply, problem string) {
 	default:
 		r.array(0)
 	}
-}
-
-// reply claims mids, as many as a reply can hold, and replies those.
-func (g *claiming) reply(ctx context.Context, r *reply, mids []int64) {
-	var claimed []message.Message
-	for len(mids) > 0 {
-		n := len(mids)
-		if !g.claim.JustID {
-			n = min(n, g.atOnce(claimed))
-		}
-		if n == 0 {
-			break
-		}
-		more, err := g.groups.Claim(ctx, g.claim, mids[:n])
-		if err != nil && len(claimed) == 0 {
-			g.failed(r, err)
-			return
-		} else if err != nil {
-			break // claimed is claimed
-		}
-		claimed, mids = append(claimed, more...), mids[n:]
-	}
-	r.claimed(claimed, g.claim.JustID)
 }
 
 // parseClaim reads the min-idle-time, ids and options of XCLAIM.
@@ -187,7 +158,17 @@ func xautoclaim(c *call) {
 		c.error(problem)
 		return
 	}
-	c.work(func(ctx context.Context, r *reply) { g.auto(ctx, r, from, count) })
+	c.work(func(ctx context.Context, r *reply) {
+		claimed, gone, next, err := g.groups.AutoClaim(ctx, g.claim, from, count)
+		if err != nil {
+			g.failed(r, err)
+			return
+		}
+		r.array(3)
+		r.id(next)
+		r.claimed(claimed, g.claim.JustID)
+		r.ids(gone)
+	})
 }
 
 // parseAutoClaim reads the min-idle-time, start and options of XAUTOCLAIM.
@@ -217,35 +198,4 @@ func parseAutoClaim(args [][]byte, claim *message.Claim) (from int64, count int,
 		}
 	}
 	return from, count, ""
-}
-
-// auto claims at most count of those that are pending from a mid on, as many as a reply can hold, and replies where to go on, those, and
-// the ids of those whose messages are gone.
-func (g *claiming) auto(ctx context.Context, r *reply, from int64, count int) {
-	var claimed []message.Message
-	var gone []int64
-	for {
-		n := count - len(claimed) - len(gone) // which count, too
-		if !g.claim.JustID {
-			n = min(n, g.atOnce(claimed))
-		}
-		if n <= 0 {
-			break
-		}
-		more, without, next, err := g.groups.AutoClaim(ctx, g.claim, from, n)
-		if err != nil && len(claimed)+len(gone) == 0 {
-			g.failed(r, err)
-			return
-		} else if err != nil {
-			break // claimed is claimed
-		}
-		claimed, gone, from = append(claimed, more...), append(gone, without...), next
-		if next == 0 || len(more)+len(without) < n {
-			break
-		}
-	}
-	r.array(3)
-	r.id(from)
-	r.claimed(claimed, g.claim.JustID)
-	r.ids(gone)
 }

@@ -106,7 +106,7 @@ func TestWhatIsClaimedIsTold(t *testing.T) {
 		ids := c.fill("k", 7, 300)
 		c.want("XGROUP CREATE k g 0", "+OK\r\n")
 		c.do("XREADGROUP GROUP g c STREAMS k >")
-		c.limits.MaxReplyBytes[1], c.limits.MaxMessageBytes = 1000, 300
+		c.limits.MaxReplyBytes[1] = 1000
 		line := tt.line(ids)
 		reply := c.do(line)
 		want := ids[:tt.claimed]
