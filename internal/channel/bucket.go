@@ -11,7 +11,7 @@ type bucket struct {
 	mu       sync.Mutex
 	channels map[uint64]*Channel // by hash of the key; guarded by mu
 	peak     int                 // most channels since channels was made; guarded by mu
-	last     int64               // no key without a channel here has had a mid above it; guarded by mu
+	last     int64               // no key without a channel here has had a mid above it, but for stored ones; guarded by mu
 }
 
 // shrinkFrom is the peak from which a bucket's map is made anew when it is mostly empty: maps
@@ -48,12 +48,14 @@ func (b *bucket) open(hash uint64, key string) *Channel {
 	return c
 }
 
-// forget drops c if it is unused. What it knew of mids stays in last.
+// forget drops c if it is unused. What it knew of mids and the store does not stays in last.
 func (b *bucket) forget(hash uint64, c *Channel) bool {
 	if !c.unused() {
 		return false
 	}
-	b.last = max(b.last, c.released)
+	if c.released > c.stored {
+		b.last = max(b.last, c.released)
+	}
 	b.unlink(hash, c)
 	if b.peak > shrinkFrom && len(b.channels) < b.peak/4 {
 		b.shrink()

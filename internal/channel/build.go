@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -32,17 +33,33 @@ func (h *Hub) takePushes(b *batch, w *work) {
 }
 
 // buildEntries gives the pushes of w mids and makes the stored ones entries of b. What leaves w
-// here: stored pushes that cannot be stored, which fail, and live-only ones before all entries.
+// here: stored pushes that cannot be stored, which fail, and live-only ones before all entries. From a live-only one on for
+// which the mid limit has to be moved, all wait for another turn.
 func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 	now := h.clock.now() // not before any of them came
-	first, prev := len(b.entries), w.channel.stored
-	kept := w.pushes[:0]
-	for _, p := range w.pushes {
-		switch {
-		case p.push.Expire > 0 && !h.storable(w.channel, p, now):
+	w.channel.trustStore()
+	first, prev, newest := len(b.entries), w.channel.stored, w.channel.newest()
+	kept, overtaken := w.pushes[:0], 0
+	for i, p := range w.pushes {
+		if p.push.Expire > 0 && !h.storable(w.channel, p, now) {
 			touched |= p.call.from
-		case !h.mint(w.bucket, w.channel, p, now):
-			p.fail(errLimit)
+			continue
+		}
+		err := h.mintNext(w, newest, p, now)
+		if errors.Is(err, errLimit) && p.push.Expire == 0 && p.fenced < maxFenced {
+			w.requeue(w.pushes[i:])
+			break
+		}
+		if p.push.Expire > 0 || w.channel.subscribers() > 0 {
+			newest = max(newest, p.mid)
+		}
+		if err == nil && p.push.Mids != (message.Span{}) {
+			overtake(kept[overtaken:], p.mid)
+			overtaken = len(kept)
+		}
+		switch {
+		case err != nil:
+			p.fail(err)
 			touched |= p.call.from
 		case p.push.Expire > 0:
 			b.add(p, prev)
@@ -56,6 +73,14 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 	w.pushes = kept
 	w.entries = b.entries[first:len(b.entries):len(b.entries)]
 	return touched
+}
+
+// mintNext gives p its mid after newest, the newest one that the key has or will have by w.
+func (h *Hub) mintNext(w *work, newest int64, p *pending, now time.Time) error {
+	if p.push.Expire == 0 {
+		return h.mintLive(w.bucket, w.channel, newest, p, now)
+	}
+	return h.mint(w.bucket, newest, p, now)
 }
 
 // add makes p, which has its mid, an entry.

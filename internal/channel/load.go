@@ -4,8 +4,6 @@ import (
 	"context"
 	"math"
 	"runtime"
-
-	"gopush/internal/message"
 )
 
 // A loader takes channels of which the store has to be asked something before their pushes can have mids:
@@ -27,9 +25,9 @@ func (h *Hub) runLoader() {
 }
 
 func (h *Hub) load(at place) {
-	h.prepare(at)
+	err := h.prepare(at)
 	at.bucket.mu.Lock()
-	touched := h.releaseFirst(at)
+	touched := h.releaseFirst(at, err)
 	if at.channel.waits() {
 		h.appending.again(at.channel)
 	} else {
@@ -52,8 +50,9 @@ func (h *Hub) placeOf(c *Channel) place {
 }
 
 // prepare does what may block before mids are given: it learns what the store knows of the
-// channel, if that is not known yet or is in doubt, and moves the mid limit, if it is in the way.
-func (h *Hub) prepare(at place) {
+// channel, if that is not known yet or is in doubt, and moves the mid limit, if it is in the way: or it fails
+// with errLimit.
+func (h *Hub) prepare(at place) error {
 	at.bucket.mu.Lock()
 	state, from := at.channel.state, at.channel.stored
 	at.bucket.mu.Unlock()
@@ -63,19 +62,12 @@ func (h *Hub) prepare(at place) {
 		h.learn(ctx, at, state, from)
 	}
 	at.bucket.mu.Lock()
-	need := at.mostMid()
+	need := at.mostMid(h.clock.now())
 	at.bucket.mu.Unlock()
-	_ = h.clock.reach(ctx, need) // the pushes fail if it is not reached
-}
-
-// mostMid returns a mid that none of the mids that the channel's pushes now need is above, but for
-// the clock. The bucket is locked.
-func (at place) mostMid() int64 {
-	pushes := 1
-	if x := at.channel.extra; x != nil {
-		pushes += len(x.queue)
+	if err := h.clock.reach(ctx, need); err != nil {
+		return errLimit
 	}
-	return max(at.channel.released, at.bucket.last) + message.MidStep*int64(pushes)
+	return nil
 }
 
 // untilTimeout returns a context that ends when the oldest push that waits in the channel has
@@ -101,10 +93,17 @@ func (h *Hub) learn(ctx context.Context, at place, state state, from int64) {
 	defer at.bucket.mu.Unlock()
 	c := at.channel
 	c.stored = info.Last
-	if c.state&used == 0 {
-		c.released = info.Last // until now it was what no mid of the bucket was above
-	}
+	c.released = max(c.released, info.Last)
 	c.state |= loaded
+	c.trustStore()
+}
+
+// trustStore makes the last stored mid the last released one, if nothing has been released here and
+// nobody relies on the barrier that it was: what no mid of the bucket was above.
+func (c *Channel) trustStore() {
+	if c.state&(loaded|used) == loaded && c.subscribers() == 0 {
+		c.released = c.stored
+	}
 }
 
 // catchUp releases what the store has after mid from: another owner's messages, or ours whose
@@ -147,18 +146,22 @@ func (h *Hub) catchUpLast(ctx context.Context, at place) error {
 	return nil
 }
 
-// releaseFirst releases the live-only pushes of the channel that no stored one stands before. The
-// bucket is locked.
-func (h *Hub) releaseFirst(at place) (touched SinkSet) {
+// releaseFirst releases the live-only pushes of the channel that no stored one stands before. Those for which the
+// mid limit has to be moved wait on, or fail with unmoved, why it cannot be. The bucket is locked.
+func (h *Hub) releaseFirst(at place, unmoved error) (touched SinkSet) {
 	now := h.clock.now() // not before any of them came
 	for c := at.channel; c.waits() && c.extra.queue[0].push.Expire == 0; {
 		p := c.extra.queue[0]
+		err := h.mintLive(at.bucket, c, c.newest(), p, now)
+		if err != nil && unmoved == nil {
+			return touched
+		}
 		c.extra.queue = c.extra.queue[1:]
 		touched |= p.call.from
-		if h.mint(at.bucket, c, p, now) {
+		if err == nil {
 			touched |= h.releaseLive(c, p)
 		} else {
-			p.fail(errLimit)
+			p.fail(unmoved)
 		}
 	}
 	return touched

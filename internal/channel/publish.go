@@ -19,6 +19,7 @@ type pending struct {
 	after   *pending         // the push before it of the same call to the same key; nil: none
 	since   time.Time        // when it came
 	mid     int64            // given when its append is built; 0 before
+	unseen  bool             // live only, and not to be seen by who subscribes meanwhile: its mid is not in order
 	fenced  int              // appends of it that met ErrOrder
 }
 
@@ -92,7 +93,7 @@ func (h *Hub) startOne(p *pending) (touched SinkSet) {
 	switch {
 	case atOnce && unheard(c) && h.mintUnseen(b, p, now):
 		touched = h.releaseUnseen(p)
-	case atOnce && c.idle() && c.state.certain() && h.mint(b, c, p, now):
+	case atOnce && c.idle() && c.state.certain() && h.mint(b, c.newest(), p, now) == nil:
 		touched = h.releaseLive(c, p)
 	default:
 		c = b.open(hash, p.push.Key)
@@ -106,6 +107,9 @@ func (h *Hub) check(p *message.Push) error {
 	if err := message.CheckKey(p.Key, int(h.maxKey.Load())); err != nil {
 		return err
 	}
+	if p.Mids != (message.Span{}) && p.Expire == 0 {
+		return fmt.Errorf("%w: only what is stored may have one of its own", message.ErrMid)
+	}
 	if most := h.maxBytes.Load(); int64(len(p.Payload)) > most {
 		return fmt.Errorf("%w: %d bytes, max_message_bytes is %d", message.ErrTooLarge, len(p.Payload), most)
 	}
@@ -115,6 +119,9 @@ func (h *Hub) check(p *message.Push) error {
 // enqueue has p, which came now, wait for the appender, or for a loader first. The bucket is locked.
 func (h *Hub) enqueue(at place, p *pending, now time.Time) {
 	c := at.channel
+	p.since = now
+	x := c.more()
+	x.queue = append(x.queue, p)
 	if c.state&scheduled == 0 {
 		next, wake := &h.loading, &p.call.loading
 		if h.ready(at, now) {
@@ -122,48 +129,27 @@ func (h *Hub) enqueue(at place, p *pending, now time.Time) {
 		}
 		*wake = true
 		if !next.put(c) {
+			x.queue = nil // p was all
+			c.tidy()
 			p.fail(fmt.Errorf("%w: the node is stopping", ErrUnavailable))
 			return
 		}
 		c.state |= scheduled
 	}
-	p.since = now
-	x := c.more()
-	x.queue = append(x.queue, p)
 }
 
 // ready tells whether the store need not be asked before pushes of the channel have mids. The bucket is
 // locked.
 func (h *Hub) ready(at place, now time.Time) bool {
-	return at.channel.state.certain() && h.clock.reaches(now, at.mostMid())
-}
-
-// mint gives p its mid, unless the mid limit has to be moved first. No mid is given twice,
-// whatever becomes of the push. The bucket is locked.
-func (h *Hub) mint(b *bucket, c *Channel, p *pending, now time.Time) bool {
-	mid, ok := h.clock.next(now, max(c.released, b.last))
-	if ok {
-		p.mid, b.last = mid, mid
-	}
-	return ok
+	return at.channel.state.certain() && h.clock.reaches(now, at.mostMid(now))
 }
 
 // unheard tells whether nobody subscribes to the key with channel c (nil: it has none) and nothing of
 // it is under way: what is live only touches no channel then.
 func unheard(c *Channel) bool { return c == nil || c.idle() && c.subscribers() == 0 }
 
-// mintUnseen gives a live-only message that nobody subscribes to by its key a mid. Where it is not seen by a
-// pattern either, any mid will do. The bucket is locked.
-func (h *Hub) mintUnseen(b *bucket, p *pending, now time.Time) bool {
-	mid, ok := h.clock.next(now, b.last)
-	if ok {
-		b.last = mid
-	}
-	p.mid = b.last
-	return ok || !h.matches(p.push.Key)
-}
-
-// releaseUnseen releases a live-only message to those who subscribe to patterns. What was stored before it is not
+// releaseUnseen releases a live-only message to those who subscribe to patterns; who subscribes to its key, if anybody,
+// came after it. What was stored before it is not
 // looked up for them: nobody resumes by a pattern. The bucket is locked.
 func (h *Hub) releaseUnseen(p *pending) (touched SinkSet) {
 	subscribers := 0
@@ -180,6 +166,9 @@ func (h *Hub) releaseLive(c *Channel, p *pending) (touched SinkSet) {
 	if p.skipped() {
 		return 0
 	}
+	if p.unseen || c.subscribers() == 0 {
+		return h.releaseUnseen(p)
+	}
 	if c.state&loaded == 0 {
 		h.Stats.Unresolved.Add(1) // the store cannot be read; live delivery goes on
 	}
@@ -190,7 +179,7 @@ func (h *Hub) releaseLive(c *Channel, p *pending) (touched SinkSet) {
 }
 
 // release posts m to all sinks with subscribers of its key, or of a pattern that the key matches, and returns how
-// many there are. Followers are told of what is stored. The bucket is locked.
+// many there are. The bucket is locked.
 func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet, subscribers int) {
 	if m.Stored() {
 		c.stored = max(c.stored, m.Mid)
@@ -201,14 +190,12 @@ func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet, subscrib
 	}
 	c.released = m.Mid
 	c.state |= used
-	if subscribers = c.subscribers(); subscribers > 0 || m.Stored() {
-		c.each(func(s slot) {
-			h.sinks[s.sink].Post(c, s.ref, m)
-			touched.add(s.sink)
-		})
-	}
+	c.each(func(s slot) {
+		h.sinks[s.sink].Post(c, s.ref, m)
+		touched.add(s.sink)
+	})
 	posted, more := h.postPatterns(m)
-	return touched | posted, subscribers + more
+	return touched | posted, c.subscribers() + more
 }
 
 // skipped tells whether an earlier push of the same call and key failed; p has then, too.

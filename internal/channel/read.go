@@ -63,10 +63,13 @@ func (h *Hub) released(key string, stored int64) (upto, last int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.find(hash, key)
-	if c != nil && c.state&(scheduled|loaded) == scheduled|loaded {
+	switch {
+	case c == nil:
+		return max(stored, b.last), stored
+	case c.state&(scheduled|loaded) == scheduled|loaded:
 		return c.released, c.stored
 	}
-	return max(stored, b.last), stored
+	return max(stored, c.released), stored // below b.last an explicit mid may still be given
 }
 
 // findGap completes the first page: has anything after mid gone, at either end? (What is gone

@@ -36,7 +36,7 @@ func (h *Hub) seeOthers(at place, from int64) {
 func (h *Hub) reschedule(at place) (touched SinkSet) {
 	c := at.channel
 	if c.state.certain() {
-		touched = h.releaseFirst(at)
+		touched = h.releaseFirst(at, nil)
 	}
 	switch {
 	case !c.waits():
