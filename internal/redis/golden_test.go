@@ -41,21 +41,31 @@ func TestRepliesAreThoseOfRedis(t *testing.T) {
 			writeExchanges(t, file, exchanges)
 			continue
 		}
-		for version := range 2 {
-			t.Run(fmt.Sprintf("%s/RESP%d", filepath.Base(file), version+2), func(t *testing.T) {
-				t.Parallel()
-				c := newClient(t)
-				if version == 1 {
-					c.resp3()
-				}
-				for _, e := range exchanges {
-					if e.isCommand() {
-						if got := c.do(e.command); got != e.replies[version] {
-							t.Errorf("%s:%d: %s\n got %q\nwant %q", file, e.line, e.command, got, e.replies[version])
-						}
-					}
-				}
-			})
+		for _, disk := range []bool{false, true} {
+			for version := range 2 {
+				t.Run(fmt.Sprintf("%s/on disk %v/RESP%d", filepath.Base(file), disk, version+2), func(t *testing.T) {
+					t.Parallel()
+					wantExchanges(t, file, exchanges, disk, version)
+				})
+			}
+		}
+	}
+}
+
+// wantExchanges carries the commands out in RESP2, version 0, or RESP3.
+func wantExchanges(t *testing.T, file string, exchanges []exchange, disk bool, version int) {
+	c := newClient(t)
+	if disk {
+		c.onDisk()
+	}
+	if version == 1 {
+		c.resp3()
+	}
+	for _, e := range exchanges {
+		if e.isCommand() {
+			if got := c.do(e.command); got != e.replies[version] {
+				t.Errorf("%s:%d: %s\n got %q\nwant %q", file, e.line, e.command, got, e.replies[version])
+			}
 		}
 	}
 }

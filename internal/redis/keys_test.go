@@ -7,15 +7,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"gopush/internal/channel"
 	"gopush/internal/message"
 	"gopush/internal/redis"
 	"gopush/internal/store/memory"
+	"gopush/internal/store/pebble"
 )
+
+// store is what a node has, in memory or on disk.
+type store interface {
+	channel.Store
+	channel.Groups
+}
 
 // keys is a store that pushes: what a hub does, without subscribers.
 type keys struct {
-	*memory.Store
+	store
 	mu  sync.Mutex // one push at a time
 	now func() time.Time
 }
@@ -31,7 +40,7 @@ func (k *keys) Publish(ctx context.Context, pushes []message.Push) []message.Rec
 }
 
 func (k *keys) push(ctx context.Context, p *message.Push) message.Receipt {
-	info, err := k.Store.Info(ctx, p.Key)
+	info, err := k.store.Info(ctx, p.Key)
 	if err != nil {
 		return message.Receipt{Err: err}
 	}
@@ -58,7 +67,7 @@ func (k *keys) push(ctx context.Context, p *message.Push) message.Receipt {
 }
 
 func (k *keys) Info(ctx context.Context, key string) (message.KeyInfo, error) {
-	info, err := k.Store.Info(ctx, key)
+	info, err := k.store.Info(ctx, key)
 	return message.KeyInfo{Last: info.Last, Stored: info.Length, First: info.First, Added: info.Added, Exists: info.Exists}, err
 }
 
@@ -87,7 +96,7 @@ func newClientOf(t *testing.T, trust redis.Trust) *client {
 	t.Helper()
 	c := &client{t: t, now: today, limits: redis.Limits{MaxKeyBytes: 255, MaxMessageBytes: 1 << 20, MaxReplyBytes: [2]int{1 << 20, 64 << 20}}}
 	now := func() time.Time { return c.now }
-	c.keys = &keys{Store: memory.New(memory.Config{MaxStoredPerKey: 1000, Now: now}), now: now}
+	c.keys = &keys{store: memory.New(memory.Config{MaxStoredPerKey: 1000, Now: now}), now: now}
 	c.server = redis.New(redis.Config{
 		Keys: c.keys, Groups: c.keys, Now: now,
 		Limits: func() redis.Limits { return c.limits },
@@ -96,6 +105,17 @@ func newClientOf(t *testing.T, trust redis.Trust) *client {
 	})
 	c.session = c.server.NewSession(1, trust)
 	return c
+}
+
+// onDisk has c begin with an empty store on disk.
+func (c *client) onDisk() {
+	c.t.Helper()
+	s, err := pebble.Open(pebble.Config{Dir: "data", FS: vfs.NewMem(), MaxStoredPerKey: 1000, Now: c.keys.now})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { s.Close() })
+	c.keys.store = s
 }
 
 // args are the words of line, "" one that is empty.
