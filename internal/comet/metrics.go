@@ -24,6 +24,7 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	}
 	gauge(reg, "gopush_connections", "Connections open, HTTP included.", func() int64 { return g.open.Load() })
 	gauge(reg, "gopush_redis_connections", "Connections open that speak Redis.", s.Redis.Load)
+	gauge(reg, "gopush_redis_connections_blocked", "Of these, those that wait for a message, as XREAD BLOCK does.", s.Blocked.Load)
 	gauge(reg, "gopush_io_uring_loops", "Event loops that send in batches through an io_uring.", s.Rings.Load)
 	gauge(reg, "gopush_inbox_bytes", "Payload posted and not yet delivered.", g.inboxBytes)
 }

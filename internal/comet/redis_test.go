@@ -341,13 +341,22 @@ func TestClientsAreVisitedAndKilled(t *testing.T) {
 		id := c.do("CLIENT", "ID")
 		c.want1("OK", "CLIENT", "SETNAME", "victim")
 		c.send("XREAD", "BLOCK", "0", "STREAMS", "k", "$")
-		list := other.do("CLIENT", "LIST")
+		list := ""
+		for !strings.Contains(list, "flags=b") {
+			list = other.do("CLIENT", "LIST")
+		}
+		if n := g.Stats.Blocked.Load(); n != 1 {
+			t.Errorf("%d connections are blocked, want 1", n)
+		}
 		if !strings.Contains(list, "id="+id) || !strings.Contains(list, "name=victim") || strings.Count(list, "\n") != 2 {
 			t.Errorf("CLIENT LIST shows %q, want two with the victim, %s", list, id)
 		}
 		other.want1("1", "CLIENT", "KILL", "ID", id)
 		if _, err := c.r.ReadByte(); err != io.EOF {
 			t.Errorf("read of one that was killed: %v, want EOF", err)
+		}
+		if n := g.Stats.Blocked.Load(); n != 0 {
+			t.Errorf("%d connections are blocked after all were closed, want 0", n)
 		}
 		other.want1("0", "CLIENT", "KILL", "ID", id)
 	})

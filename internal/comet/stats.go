@@ -15,7 +15,8 @@ type Stats struct {
 
 	PushRequests atomic.Int64 // requests over HTTP that loops served themselves
 
-	Redis atomic.Int64 // connections that speak Redis now
+	Redis   atomic.Int64 // connections that speak Redis now
+	Blocked atomic.Int64 // of these, those that wait for what is stored
 
 	Rings atomic.Int64 // loops that send through an io_uring now
 

@@ -44,6 +44,17 @@ const (
 	blocked
 )
 
+// become puts wt into another state. Those that are blocked are counted.
+func (l *loop) become(wt *waiting, s waitState) {
+	if s == blocked {
+		l.g.Stats.Blocked.Add(1)
+	}
+	if wt.state == blocked {
+		l.g.Stats.Blocked.Add(-1)
+	}
+	wt.state = s
+}
+
 // beginWait carries out a read that waits for messages.
 func (l *loop) beginWait(c *conn, p *serving, step *redis.Step) {
 	r, w := p.redis, step.Wait
@@ -116,6 +127,7 @@ func (l *loop) endFollowing(c *conn, r *redisConn) {
 		return
 	}
 	l.noDeadline(r.wait)
+	l.become(r.wait, follower)
 	r.wait = nil
 	for i := len(r.many) - 1; i >= 0; i-- {
 		if r.many[i].how&follows != 0 {
@@ -126,7 +138,8 @@ func (l *loop) endFollowing(c *conn, r *redisConn) {
 
 // look has the store looked into, unless too much waits for that. What comes meanwhile has it looked into again.
 func (l *loop) look(wt *waiting) bool {
-	wt.state, wt.news = looking, false
+	l.become(wt, looking)
+	wt.news = false
 	l.setDeadline(wt)
 	try, after := wt.Try, slices.Clone(wt.after)
 	return l.g.pool.run(func() {
@@ -169,7 +182,7 @@ func (l *loop) looked(wt *waiting, reply []byte, found bool, after []int64) {
 
 // block waits for something to be stored, or for the deadline.
 func (l *loop) block(wt *waiting) {
-	wt.state = blocked
+	l.become(wt, blocked)
 	l.setDeadline(wt)
 }
 
@@ -212,7 +225,7 @@ func (l *loop) answerWait(c *conn, p *serving, wt *waiting, reply []byte) {
 		return
 	}
 	l.noDeadline(wt)
-	wt.state = follower
+	l.become(wt, follower)
 	p.busy = false
 	if !wt.mute {
 		from := len(l.calls.answers.bytes)

@@ -60,7 +60,7 @@ func (n *Node) facts() redis.Facts {
 	g, h := &n.gateway.Stats, &n.hub.Stats
 	f := redis.Facts{
 		Version: version(), Node: nodeName(cfg), Started: n.started,
-		Connections: n.gateway.Connections(), Subscribers: h.Subscribed.Load() - h.Unsubscribed.Load(),
+		Connections: n.gateway.Connections(), Blocked: g.Blocked.Load(), Subscribers: h.Subscribed.Load() - h.Unsubscribed.Load(),
 		Accepted: g.Accepted.Load(), Pushed: h.Pushed.Load(), Stored: h.Stored.Load(),
 		Commands: n.redis.Stats.Commands.Load(), Durable: cfg.Store != "memory",
 	}

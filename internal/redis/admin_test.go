@@ -106,7 +106,7 @@ func TestInfo(t *testing.T) {
 	all := c.tell("INFO")
 	for _, want := range []string{
 		"# Server\r\nredis_version:7.0.15\r\ngopush_version:1.2\r\n", "tcp_port:6970\r\n", "uptime_in_seconds:3600\r\n",
-		"\r\n\r\n# Clients\r\nconnected_clients:7\r\n", "used_memory:", "loading:0\r\n", "total_commands_processed:0\r\n", "role:master\r\n",
+		"\r\n\r\n# Clients\r\nconnected_clients:7\r\nblocked_clients:0\r\n", "used_memory:", "loading:0\r\n", "total_commands_processed:0\r\n", "role:master\r\n",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("INFO has no %q:\n%s", want, all)

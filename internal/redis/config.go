@@ -49,6 +49,7 @@ type Facts struct {
 	Started     time.Time
 	Addr        string // of the listener, first one
 	Connections int    // open ones, all protocols
+	Blocked     int64  // of these, those that wait for what is stored
 	Subscribers int64  // subscriptions
 	Commands    int64
 	Accepted    int64

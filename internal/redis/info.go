@@ -85,7 +85,7 @@ func infoServer(s *Server, f *Facts) []string {
 }
 
 func infoClients(_ *Server, f *Facts) []string {
-	return []string{fmt.Sprint("connected_clients:", f.Connections)}
+	return []string{fmt.Sprint("connected_clients:", f.Connections), fmt.Sprint("blocked_clients:", f.Blocked)}
 }
 
 func infoMemory(*Server, *Facts) []string {
