@@ -44,12 +44,12 @@ const (
 	blocked
 )
 
-// become puts wt into another state. Those that are blocked are counted.
+// become puts wt into another state. Those that wait are counted.
 func (l *loop) become(wt *waiting, s waitState) {
-	if s == blocked {
+	switch waits := s != follower; {
+	case waits && wt.state == follower:
 		l.g.Stats.Blocked.Add(1)
-	}
-	if wt.state == blocked {
+	case !waits && wt.state != follower:
 		l.g.Stats.Blocked.Add(-1)
 	}
 	wt.state = s
