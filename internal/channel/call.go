@@ -15,8 +15,7 @@ type call struct {
 	late     sync.WaitGroup          //
 	receipts []message.Receipt       // one for each push; each written once, with a bucket locked
 	pending  []pending
-	loading  bool         // the loaders are to be woken; of who starts, like the next
-	storing  bool         // the appender is to be woken
+	storing  bool         // pushes wait for a loader or the appender; of who starts
 	left     atomic.Int32 // receipts to come, and one more while pushes are being started
 }
 

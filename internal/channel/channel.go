@@ -17,8 +17,8 @@ import "gopush/internal/message"
 // SinkID numbers the sinks of a hub, in the order they were attached.
 type SinkID uint16
 
-// MaxSinks is how many sinks a hub can have: they are remembered in a 64-bit set.
-const MaxSinks = 64
+// MaxSinks is how many sinks a hub can have: they are remembered in a 64-bit set, beside one bit more.
+const MaxSinks = 63
 
 // Sink is where released messages go: an event loop with connections in it.
 type Sink interface {

@@ -102,8 +102,17 @@ func subscribe(t *testing.T, h *channel.Hub, s *sink, key string, spare uint32) 
 
 func TestMessagesOfAKeyArePostedInMidOrder(t *testing.T) {
 	t.Parallel()
+	for _, instant := range []bool{false, true} {
+		t.Run(fmt.Sprint("instant ", instant), func(t *testing.T) {
+			t.Parallel()
+			messagesArePostedInMidOrder(t, instant)
+		})
+	}
+}
+
+func messagesArePostedInMidOrder(t *testing.T, instant bool) {
 	const publishers, each = 8, 200
-	h, sinks := open(t, memory.New(memory.Config{}), 2, nil)
+	h, sinks := open(t, memory.New(memory.Config{}), 2, func(cfg *channel.Config) { cfg.Instant = instant })
 	c, _, barrier := subscribe(t, h, sinks[0], "k", 1)
 	subscribe(t, h, sinks[1], "k", 7)
 

@@ -20,8 +20,9 @@ var ErrSubscribers = errors.New("max_subscribers_per_key reached")
 
 // Config has what a hub needs; the limits' names are those of the settings.
 type Config struct {
-	Store Store // required; not closed by the hub
-	Node  string
+	Store   Store // required; not closed by the hub
+	Instant bool  // Store never waits, as one in memory: who pushes also stores, instead of waking others for it
+	Node    string
 
 	MaxKeyBytes          int           // 0: message.MaxKeyBytes
 	MaxMessageBytes      int           // 0: 1 MiB
@@ -67,6 +68,7 @@ type Hub struct {
 	sinks     []Sink       // set by Attach, before Run
 	loading   readyQueue   // channels of which the store has to be asked something first
 	appending readyQueue   // channels with pushes to store
+	turns     sync.Pool    // of *turnHere: what who stores needs for it, with Config.Instant
 }
 
 // Open makes a hub over cfg.Store. Run must be running for stored pushes to end.

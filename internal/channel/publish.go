@@ -65,11 +65,8 @@ func (h *Hub) start(c *call, pushes []message.Push) (posted SinkSet) {
 			before[p.push.Key] = p
 		}
 	}
-	if c.loading {
-		h.loading.wake()
-	}
 	if c.storing {
-		h.appending.wake()
+		posted |= toStore
 	}
 	return posted
 }
@@ -123,11 +120,11 @@ func (h *Hub) enqueue(at place, p *pending, now time.Time) {
 	x := c.more()
 	x.queue = append(x.queue, p)
 	if c.state&scheduled == 0 {
-		next, wake := &h.loading, &p.call.loading
+		next := &h.loading
 		if h.ready(at, now) {
-			next, wake = &h.appending, &p.call.storing
+			next = &h.appending
 		}
-		*wake = true
+		p.call.storing = true
 		if !next.put(c) {
 			x.queue = nil // p was all
 			c.tidy()

@@ -54,6 +54,16 @@ func (q *readyQueue) take(dst []*Channel, most int) []*Channel {
 	return dst
 }
 
+// takeNow returns at most so many channels without waiting.
+func (q *readyQueue) takeNow(dst []*Channel, most int) []*Channel {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.queue), most)
+	dst = append(dst[:0], q.queue[:n]...)
+	q.queue = slices.Delete(q.queue, 0, n)
+	return dst
+}
+
 // close ends the appenders when nothing waits any more.
 func (q *readyQueue) close() {
 	q.mu.Lock()

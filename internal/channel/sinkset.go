@@ -2,14 +2,22 @@ package channel
 
 import "math/bits"
 
-// SinkSet is a set of sinks that were posted to and are to be flushed.
+// SinkSet is a set of sinks that were posted to and are to be flushed, and whether pushes wait to be stored.
 type SinkSet uint64
+
+// toStore tells that pushes wait to be stored. No sink has its place.
+const toStore SinkSet = 1 << MaxSinks
 
 func (s *SinkSet) add(id SinkID) { *s |= 1 << id }
 func (s SinkSet) len() int       { return bits.OnesCount64(uint64(s)) }
 
-// Flush lets go what was posted to the sinks of set. The caller holds no lock of a bucket.
+// Flush lets go what was posted to the sinks of set, and has stored what waits for that: so that what was started together is
+// stored together. The caller holds no lock of a bucket.
 func (h *Hub) Flush(set SinkSet) {
+	if set&toStore != 0 {
+		h.haveStored()
+		set &^= toStore
+	}
 	for ; set != 0; set &= set - 1 {
 		h.sinks[bits.TrailingZeros64(uint64(set))].Flush()
 	}

@@ -105,7 +105,7 @@ func (n *Node) abandon() {
 
 func hubConfig(cfg *config.Config, s store, log *slog.Logger) channel.Config {
 	return channel.Config{
-		Store: s, Node: nodeName(cfg), Log: log,
+		Store: s, Instant: cfg.Store == "memory", Node: nodeName(cfg), Log: log,
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
 		MaxSubscribersPerKey: cfg.MaxSubscribersPerKey, MaxPatterns: cfg.MaxPatterns, StoreTimeout: time.Duration(cfg.StoreTimeout),
 	}
