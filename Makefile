@@ -71,7 +71,7 @@ bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside 
 	bin/peers -runs $(RUNS) run
 	bin/peers render
 
-bench-redis: build bin/peers ## Of these, only what clients of Redis do, beside redis-server, about 9 minutes
+bench-redis: build bin/peers ## Of these, only what clients of Redis do, beside redis-server, about 6 minutes
 	bin/peers -runs $(RUNS) -only '^redis-' run
 	bin/peers render
 
