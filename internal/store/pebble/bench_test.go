@@ -79,6 +79,63 @@ func BenchmarkRange(b *testing.B) {
 	}
 }
 
+// BenchmarkCursor has 64 devices, each with a key of its own, read messages of 128 bytes with their cursors: some at a time, and
+// acknowledge them, or not.
+func BenchmarkCursor(b *testing.B) {
+	const devices = 64
+	for _, c := range []struct {
+		name  string
+		count int
+		ack   bool
+	}{
+		{"read 1", 1, false},
+		{"read and ack 1", 1, true},
+		{"read and ack 100", 100, true},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := filled(b, b.TempDir(), b.N/devices+1, devices)
+			defer s.Close()
+			for i := range devices {
+				if err := s.CreateGroup(b.Context(), keyName(i), "g", 0, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			var running sync.WaitGroup
+			for i := range devices {
+				running.Go(func() { consume(b, s, keyName(i), c.count, c.ack) })
+			}
+			running.Wait()
+		})
+	}
+}
+
+// consume reads all that a group of key has not delivered.
+func consume(b *testing.B, s *pebble.Store, key string, count int, ack bool) {
+	q := message.GroupRead{Key: key, Group: "g", Consumer: "c", Count: count}
+	for {
+		found, err := s.ReadGroup(context.Background(), q)
+		if err != nil || len(found) == 0 {
+			if err != nil {
+				b.Error(err)
+			}
+			return
+		}
+		mids := make([]int64, len(found))
+		for i := range found {
+			mids[i] = found[i].Mid
+		}
+		if !ack {
+			continue
+		}
+		if n, err := s.Ack(context.Background(), key, "g", mids...); err != nil || n != len(mids) {
+			b.Errorf("Ack = %d, %v, want %d", n, err, len(mids))
+			return
+		}
+	}
+}
+
 // BenchmarkOpen opens stores with different numbers of messages, 10 to a key. Part of them is in
 // the log, as much as a memtable holds, since closing does not write it to a table.
 func BenchmarkOpen(b *testing.B) {

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"gopush/internal/message"
 	"gopush/internal/store/pebble"
 	"gopush/internal/store/storetest"
 )
@@ -85,3 +87,72 @@ type quiet struct{}
 func (quiet) Infof(string, ...any)              {}
 func (quiet) Errorf(string, ...any)             {}
 func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// TestUpgrade: a store of format 1, which knew no groups, is one of ours once it was opened.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s, err := pebble.Open(pebble.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustChain(t, s, time.Now(), "k", 3, time.Hour)
+	want, err := s.Info(t.Context(), "k")
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := downgrade(t, dir); got != 2 {
+		t.Errorf("a new store has format %d, want 2", got)
+	}
+
+	s = mustOpen(t, pebble.Config{Dir: dir})
+	if got, err := s.Info(t.Context(), "k"); got != want || err != nil {
+		t.Errorf("Info of a key of format 1 = %+v, %v, want %+v", got, err, want)
+	}
+	if err := s.CreateGroup(t.Context(), "k", "g", 0, false); err != nil {
+		t.Errorf("CreateGroup: %v", err)
+	}
+	found, err := s.ReadGroup(t.Context(), message.GroupRead{Key: "k", Group: "g", Consumer: "c"})
+	if err != nil || len(found) != 3 {
+		t.Errorf("ReadGroup = %d messages, %v, want 3", len(found), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := downgrade(t, dir); got != 2 {
+		t.Errorf("a store of format 1 that was opened has format %d, want 2", got)
+	}
+}
+
+// downgrade makes the store in dir one of format 1, and returns which it had.
+func downgrade(t *testing.T, dir string) (version int64) {
+	t.Helper()
+	db, err := pebbledb.Open(dir, &pebbledb.Options{Logger: quiet{}, FormatMajorVersion: pebbledb.FormatTableFormatV6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	iter, err := db.NewIter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := db.NewBatch()
+	for ok := iter.First(); ok; ok = iter.Next() {
+		switch iter.Key()[0] {
+		case 'f':
+			v, n := binary.Varint(iter.Value())
+			version = v
+			err = errors.Join(err, batch.Set(iter.Key(), append(binary.AppendVarint(nil, 1), iter.Value()[n:]...), nil))
+		case 'k':
+			length := 0
+			for range 6 {
+				_, n := binary.Varint(iter.Value()[length:])
+				length += n
+			}
+			err = errors.Join(err, batch.Set(iter.Key(), iter.Value()[:length], nil))
+		}
+	}
+	if err := errors.Join(err, iter.Close(), batch.Commit(pebbledb.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
