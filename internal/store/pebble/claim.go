@@ -90,9 +90,10 @@ func (f *candidates) add(mid int64, p *pending) (fits bool, err error) {
 		if f.cl.JustID {
 			m = &message.Message{Key: f.g.key, Mid: mid}
 		}
-		if f.bytes += len(m.Payload); f.cl.MaxBytes > 0 && f.bytes > f.cl.MaxBytes && len(f.all) > 0 {
+		if f.cl.MaxBytes > 0 && f.bytes > 0 && f.bytes+len(m.Payload) > f.cl.MaxBytes {
 			return false, nil
 		}
+		f.bytes += len(m.Payload)
 	}
 	f.all = append(f.all, candidate{mid, m})
 	return true, nil
