@@ -121,7 +121,9 @@ func (x *agreement) append(rt *rapid.T) {
 		entries = append(entries, channel.Entry{Message: m, Trim: trim})
 		info.Last = x.mid
 	}
-	x.same(rt, "Append", func(s storetest.Store) (any, error) { return nil, errors.Join(s.Append(context.Background(), entries)...) })
+	x.same(rt, "Append", func(s storetest.Store) (any, error) {
+		return nil, errors.Join(s.Append(context.Background(), entries)...)
+	})
 }
 
 func (x *agreement) remove(rt *rapid.T) {

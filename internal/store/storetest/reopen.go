@@ -31,6 +31,12 @@ func reopen(t *testing.T, open Open) {
 	}
 	n, err = f.s.DeleteTokens(f.ctx, "k", hash(2))
 	f.wantCount("DeleteTokens", n, err, 1)
+	f.mustGroup("k", "g", 0, false)
+	f.mustGroup("k", "h", message.LastMid, false)
+	f.wantDelivered("g", "c", 4, 2, 3, 4, 5)
+	n, err = f.s.Ack(f.ctx, "k", "g", mid(2), mid(4))
+	f.wantCount("Ack", n, err, 2)
+	seen := f.clock.Now()
 	before := f.info("k")
 
 	for range 2 {
@@ -53,6 +59,11 @@ func reopen(t *testing.T, open Open) {
 		if got, want := f.keys(2), []string{"k", "short"}; !slices.Equal(got, want) {
 			t.Errorf("after reopening Keys = %q, want %q", got, want)
 		}
+		f.wantExists("gone", false)
+		f.wantGroups("k", message.Group{Name: "g", Last: mid(5), Read: 6, Lag: 1, Consumers: 1, Pending: 2},
+			message.Group{Name: "h", Last: mid(6), Read: -1})
+		f.wantPending("g", pend(3, "c", 1), pend(5, "c", 1))
+		f.wantConsumers("g", message.Consumer{Name: "c", Pending: 2, Seen: seen})
 		f.wantTokens("k", map[byte]time.Duration{1: time.Hour})
 		f.wantLimit(mid(100))
 	}

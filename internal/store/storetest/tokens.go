@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gopush/internal/channel"
+	"gopush/internal/message"
 )
 
 func hash(n byte) [32]byte { return [32]byte{0: n, 31: n} }
@@ -102,6 +103,7 @@ func (f *fixture) wantLimit(want int64) {
 func closed(t *testing.T, open Open) {
 	f := start(t, open, 0)
 	f.mustAppend(f.entry("k", 0, -1, time.Hour))
+	f.mustGroup("k", "g", 0, false)
 	if err := f.s.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
@@ -120,6 +122,14 @@ func closed(t *testing.T, open Open) {
 		"DeleteTokens": func(ctx context.Context) error { _, err := f.s.DeleteTokens(ctx, "k"); return err },
 		"MidLimit":     func(ctx context.Context) error { _, err := f.s.MidLimit(ctx); return err },
 		"SetMidLimit":  func(ctx context.Context) error { return f.s.SetMidLimit(ctx, "a", 1) },
+		"CreateGroup":  func(ctx context.Context) error { return f.s.CreateGroup(ctx, "k", "h", 0, true) },
+		"GroupsOf":     func(ctx context.Context) error { _, err := f.s.GroupsOf(ctx, "k"); return err },
+		"Ack":          func(ctx context.Context) error { _, err := f.s.Ack(ctx, "k", "g", mid(0)); return err },
+		"ReadGroup": func(ctx context.Context) error {
+			_, err := f.s.ReadGroup(ctx, message.GroupRead{Key: "k", Group: "g", Consumer: "c"})
+			return err
+		},
+		"ReadPending": func(ctx context.Context) error { _, err := f.s.ReadPending(ctx, "k", "g", "c", 0, 0, 0); return err },
 	} {
 		if err := call(f.ctx); !errors.Is(err, channel.ErrUnavailable) {
 			t.Errorf("%s after Close = %v, want ErrUnavailable", name, err)
