@@ -308,7 +308,7 @@ func testCursorFault(t *testing.T, f *faults, n, many int64) bool {
 
 // TestManyCursors: the cursors of devices that are away cost no memory. It measures the heap, so it runs alone.
 func TestManyCursors(t *testing.T) {
-	const keys, few, many = 200, 10, 100 // groups of each key
+	const keys, few, many = 1000, 2, 20 // groups of each key
 	s := mustOpen(t, pebble.Config{Dir: t.TempDir(), CacheBytes: 1 << 20, MemTableBytes: 256 << 10})
 	e := channel.Entry{Message: message.Message{Mid: 4, Expires: message.Never}}
 	for k := range keys {
@@ -337,9 +337,9 @@ func TestManyCursors(t *testing.T) {
 func makeCursors(t *testing.T, s *pebble.Store, keys, from, to int) {
 	t.Helper()
 	var running sync.WaitGroup
-	for n := range 500 {
+	for n := range 1000 {
 		running.Go(func() {
-			for k := n; k < keys; k += 500 {
+			for k := n; k < keys; k += 1000 {
 				for i := from; i < to; i++ {
 					group := fmt.Sprint("device ", i)
 					if err := s.CreateGroup(t.Context(), keyName(k), group, 0, false); err != nil {
