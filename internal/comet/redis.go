@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -78,6 +79,9 @@ func (l *loop) command(c *conn, p *serving, b []byte) (n int, next next) {
 		return 0, incomplete
 	case len(args) == 0:
 		return n, goOn
+	case isHead(args[0]):
+		p.why = BadCommand
+		return len(b), goOn
 	case len(p.calls) > 0 && !redis.Pushes(args[0]):
 		return 0, later
 	case redis.Pushes(args[0]) && l.waitsForRoom(c, p):
@@ -98,6 +102,12 @@ func (l *loop) command(c *conn, p *serving, b []byte) (n int, next next) {
 		return 0, later
 	}
 	return n, goOn
+}
+
+// isHead tells whether a command is a line of an HTTP head: somebody is tricked into sending commands for somebody else.
+// Redis closes such connections without a word, too.
+func isHead(name []byte) bool {
+	return bytes.EqualFold(name, []byte("post")) || bytes.EqualFold(name, []byte("host:"))
 }
 
 // redisLimits bounds a command of c.

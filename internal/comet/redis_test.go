@@ -388,3 +388,17 @@ func TestAReaderMissesNothingBetweenReads(t *testing.T) {
 		}
 	})
 }
+
+// Who is made to send an HTTP request to a port that speaks Redis is cut off before what follows is a command.
+func TestAHeadIsNoCommand(t *testing.T) {
+	engines(t, func(t *testing.T, engine comet.Engine) {
+		g := startRedis(t, engine)
+		for _, sent := range []string{"PING\r\nPOST / HTTP/1.1\r\nPUBLISH k v\r\n", "PING\r\nHost: example.com\r\nPUBLISH k v\r\n"} {
+			c := g.dial(t)
+			io.WriteString(c, sent)
+			if got, err := io.ReadAll(c.r); string(got) != "+PONG\r\n" || err != nil {
+				t.Errorf("%q: answered %q, %v, want PONG and the end", sent, got, err)
+			}
+		}
+	})
+}

@@ -101,11 +101,7 @@ func (l *loop) waitsAgain(r *redisConn, w *redis.Waiting, mute bool) bool {
 func (l *loop) follow(c *conn, r *redisConn, wt *waiting) (uptodate bool, err error) {
 	uptodate = wt.Append != nil
 	for i, key := range wt.Keys {
-		name := subscriptionName{name: key}
-		if at := l.findSubscription(r, name); at >= 0 && r.many[at].how&follows != 0 {
-			wt.Append = nil // asked for twice: the store knows what is above each
-		}
-		s, last, known, err := l.join(c, r, name, follows)
+		s, last, known, err := l.join(c, r, subscriptionName{name: key}, follows)
 		if err != nil {
 			return false, err
 		}
@@ -118,7 +114,7 @@ func (l *loop) follow(c *conn, r *redisConn, wt *waiting) (uptodate bool, err er
 		}
 		uptodate = known && last <= wt.after[i]
 	}
-	return uptodate && wt.Append != nil, nil
+	return uptodate, nil
 }
 
 // endFollowing has c follow nothing any more, and wait for nothing.

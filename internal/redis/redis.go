@@ -120,7 +120,7 @@ type Step struct {
 // Whoever has the connection first sees to it that it is told of what is stored for Keys from now on; then has Try look, and
 // again whenever something was stored since the last look began, until there is a reply.
 type Waiting struct {
-	Keys  []string
+	Keys  []string      // none twice
 	After []int64       // for each key, what a message has to be above; message.LastMid until Try has resolved it; nil for a group
 	Block time.Duration // 0: there is no end
 
