@@ -64,6 +64,7 @@ type loop struct {
 	commandStep redis.Step         // scratch of a command
 	found       []*message.Message // scratch of what a wait was for
 	reply       []byte             // scratch of its reply
+	lines       map[lineName]*line // of reads that wait for groups
 	deadlines   deadlines          // of reads that wait
 	draining    bool               // subscribers are told to go, and nothing more is delivered
 	leaving     chan<- struct{}    // told when the last connection has gone; nil: nobody waits for it
@@ -94,7 +95,7 @@ func loopCount(n int) int {
 }
 
 func newLoop(g *Gateway) (*loop, error) {
-	l := &loop{g: g, start: time.Now(), buf: make([]byte, readBuffer), beats: heartbeatAnswers(maxBeats)}
+	l := &loop{g: g, start: time.Now(), lines: make(map[lineName]*line), buf: make([]byte, readBuffer), beats: heartbeatAnswers(maxBeats)}
 	l.beatWS = wire.AppendText(nil, wire.WebSocket, wire.TextHeartbeat)
 	l.inbox.init()
 	l.fresh = l.groups.take()

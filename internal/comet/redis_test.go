@@ -2,14 +2,17 @@ package comet_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,26 +25,39 @@ import (
 // redisGateway is a gateway whose connections on addr speak Redis and are trusted.
 type redisGateway struct {
 	*gateway
-	addr string
+	addr  string
+	reads atomic.Int64 // of groups
+}
+
+// counted counts how often groups are asked for messages.
+type counted struct {
+	redis.Groups
+	reads *atomic.Int64
+}
+
+func (c counted) ReadGroup(ctx context.Context, r message.GroupRead) ([]message.Message, error) {
+	c.reads.Add(1)
+	return c.Groups.ReadGroup(ctx, r)
 }
 
 func startRedis(t *testing.T, engine comet.Engine) *redisGateway {
 	t.Helper()
 	store := memory.New(memory.Config{})
-	g := startOver(t, engine, store, nil)
+	g := &redisGateway{gateway: startOver(t, engine, store, nil)}
 	ln, err := g.Listen(t.Context(), comet.Admin, "127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := redis.New(redis.Config{
-		Keys: g.hub, Groups: store, Clients: g.Gateway, Now: time.Now,
+		Keys: g.hub, Groups: counted{store, &g.reads}, Clients: g.Gateway, Now: time.Now,
 		Limits: func() redis.Limits {
 			return redis.Limits{MaxKeyBytes: 255, MaxMessageBytes: 1 << 20, MaxReplyBytes: [...]int{1 << 20, 1 << 20}}
 		},
 		Facts: func() redis.Facts { return redis.Facts{} },
 	})
 	ln.ServeRedis(server, redis.Trust{Admin: true, Open: true})
-	return &redisGateway{g, ln.Addr().String()}
+	g.addr = ln.Addr().String()
+	return g
 }
 
 // redisClient sends commands and reads replies.
@@ -399,6 +415,36 @@ func TestAHeadIsNoCommand(t *testing.T) {
 			if got, err := io.ReadAll(c.r); string(got) != "+PONG\r\n" || err != nil {
 				t.Errorf("%q: answered %q, %v, want PONG and the end", sent, got, err)
 			}
+		}
+	})
+}
+
+// One message wakes one of those who wait for the messages of a group, not all.
+func TestAMessageOfAGroupWakesOne(t *testing.T) {
+	engines(t, func(t *testing.T, engine comet.Engine) {
+		const consumers, messages = 40, 20
+		g := startRedis(t, engine)
+		g.dial(t).want1("OK", "XGROUP", "CREATE", "k", "g", "$", "MKSTREAM")
+		got := make(chan string)
+		for i := range consumers {
+			c := g.dial(t)
+			c.send("XREADGROUP", "GROUP", "g", fmt.Sprint("c", i), "COUNT", "1", "BLOCK", "0", "STREAMS", "k", ">")
+			go func() {
+				if line, err := c.r.ReadString('>'); err == nil {
+					got <- line
+				}
+			}()
+		}
+		for g.Stats.Blocked.Load() < consumers || g.reads.Load() < consumers {
+			runtime.Gosched()
+		}
+		g.reads.Store(0)
+		for i := range messages {
+			g.push(t, "k", fmt.Sprint(i, ">"), time.Hour)
+			<-got
+		}
+		if n := g.reads.Load(); n > 5*messages {
+			t.Errorf("%d messages had the store looked into %d times, want about two each for each loop", messages, n)
 		}
 	})
 }

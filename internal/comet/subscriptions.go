@@ -322,7 +322,7 @@ func (l *loop) deliverRedis(c *conn, ref uint32, g *group, w *walk) {
 		l.deliverSince(c, &s.seen, c.variant|wire.Shard, g, w)
 	}
 	if c.state == served && s.how&follows != 0 {
-		l.stored(c, r, int(s.nth), w.now)
+		l.stored(c, r, ref, int(s.nth), w.now)
 	}
 }
 

@@ -31,6 +31,7 @@ type waiting struct {
 	after []int64 // as in redis.Waiting; resolved
 	news  bool    // something was stored since the store was looked into last, or since the reply
 	mute  bool    // nobody is answered
+	late  bool    // time was up while the store was looked into: what it gives to a group's consumer must reach it
 
 	until time.Time // zero: there is no end
 	place int       // in the loop's deadlines; -1: not there
@@ -124,6 +125,9 @@ func (l *loop) endFollowing(c *conn, r *redisConn) {
 	}
 	l.noDeadline(r.wait)
 	l.become(r.wait, follower)
+	if r.wait.Group != "" {
+		l.leaveLine(r, r.wait, true)
+	}
 	r.wait = nil
 	for i := len(r.many) - 1; i >= 0; i-- {
 		if r.many[i].how&follows != 0 {
@@ -149,7 +153,7 @@ func (l *loop) look(wt *waiting) bool {
 // lookAgain looks because something came.
 func (l *loop) lookAgain(c *conn, r *redisConn, wt *waiting) {
 	if !l.look(wt) {
-		l.answerWait(c, c.aux.serving, wt, r.server.AppendError(nil, errBusy))
+		l.answerWait(c, c.aux.serving, wt, r.server.AppendError(nil, errBusy), true)
 	}
 }
 
@@ -166,13 +170,19 @@ func (l *loop) looked(wt *waiting, reply []byte, found bool, after []int64) {
 	switch {
 	case found:
 		wt.news = true // what the reply has is not known here
-		l.answerWait(c, c.aux.serving, wt, reply)
+		l.answerWait(c, c.aux.serving, wt, reply, true)
 	case wt.news:
 		copy(wt.after, after)
 		l.lookAgain(c, r, wt)
+	case wt.late:
+		l.answerWait(c, c.aux.serving, wt, wt.None, false)
 	default:
 		copy(wt.after, after)
 		l.block(wt)
+		if wt.Group != "" {
+			l.standInLine(r, wt)
+			l.foundNothing(r, wt)
+		}
 	}
 }
 
@@ -182,8 +192,8 @@ func (l *loop) block(wt *waiting) {
 	l.setDeadline(wt)
 }
 
-// stored tells c of messages to the nth of the keys that it follows.
-func (l *loop) stored(c *conn, r *redisConn, nth int, messages []*message.Message) {
+// stored tells c of messages that came to group ref, of the nth key that it follows.
+func (l *loop) stored(c *conn, r *redisConn, ref uint32, nth int, messages []*message.Message) {
 	wt := r.wait
 	after := int64(0)
 	if wt.Append != nil {
@@ -195,7 +205,7 @@ func (l *loop) stored(c *conn, r *redisConn, nth int, messages []*message.Messag
 	case wt.state != blocked:
 		wt.news = true
 	case wt.Append == nil:
-		l.lookAgain(c, r, wt)
+		l.storedInLine(ref, wt, l.found[len(l.found)-1].Mid)
 	default:
 		l.answerFound(c, r, wt, nth)
 	}
@@ -209,19 +219,22 @@ func (l *loop) answerFound(c *conn, r *redisConn, wt *waiting, nth int) {
 	}
 	l.reply = wt.Waiting.Append(l.reply[:0], nth, l.found)
 	wt.after[nth] = l.found[len(l.found)-1].Mid
-	l.answerWait(c, c.aux.serving, wt, l.reply)
+	l.answerWait(c, c.aux.serving, wt, l.reply, true)
 	if cap(l.reply) > maxSpareAnswers {
 		l.reply = nil
 	}
 }
 
-// answerWait ends the wait of c with a reply, which is copied. The keys are followed on.
-func (l *loop) answerWait(c *conn, p *serving, wt *waiting, reply []byte) {
+// answerWait ends the wait of c with a reply, which is copied; found tells that it was given something. The keys are followed on.
+func (l *loop) answerWait(c *conn, p *serving, wt *waiting, reply []byte, found bool) {
 	if l.settle(c); c.state != served {
 		return
 	}
 	l.noDeadline(wt)
 	l.become(wt, follower)
+	if wt.Group != "" {
+		l.leaveLine(p.redis, wt, found)
+	}
 	p.busy = false
 	if !wt.mute {
 		from := len(l.calls.answers.bytes)
@@ -237,7 +250,7 @@ func (l *loop) answerWait(c *conn, p *serving, wt *waiting, reply []byte) {
 
 // setDeadline has the wait end in time.
 func (l *loop) setDeadline(wt *waiting) {
-	if wt.Block == 0 || wt.place >= 0 {
+	if wt.Block == 0 || wt.place >= 0 || wt.late {
 		return
 	}
 	wt.until = time.Now().Add(wt.Block)
@@ -260,8 +273,10 @@ func (l *loop) endWaits() {
 			return
 		}
 		l.noDeadline(wt)
-		if c := l.find(wt.conn); c != nil {
-			l.answerWait(c, c.aux.serving, wt, wt.None)
+		if wt.state == looking {
+			wt.late = true
+		} else if c := l.find(wt.conn); c != nil {
+			l.answerWait(c, c.aux.serving, wt, wt.None, false)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (l *delivery) fresh() bool {
 
 // waiting returns how it is waited for.
 func (l *delivery) waiting(o reading, c *call) *Waiting {
-	w := &Waiting{Block: o.block, None: nothing(c.three), Keys: make([]string, 0, len(l.streams))}
+	w := &Waiting{Group: l.read.Group, Block: o.block, None: nothing(c.three), Keys: make([]string, 0, len(l.streams))}
 	seen := seenKeys(len(l.streams))
 	for _, p := range l.streams {
 		if !seen.again(p.key) {

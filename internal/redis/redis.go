@@ -122,6 +122,7 @@ type Step struct {
 type Waiting struct {
 	Keys  []string      // none twice
 	After []int64       // for each key, what a message has to be above; message.LastMid until Try has resolved it; nil for a group
+	Group string        // whose messages are waited for, each of which one of those who wait gets; "": of nobody's
 	Block time.Duration // 0: there is no end
 
 	// Try looks for messages and appends the reply, if there is one already. It may block. after is a copy of After, in
