@@ -35,18 +35,39 @@ if [ "${1:-}" = peers ]; then
 else
 	need "C compiler for the race detector" gcc cc gcc clang
 	need "browser for the test of the WebSocket dialect" chromium chromium chromium-browser google-chrome
+	need "what Redis clients are tried on first" redis-server redis-server
+	need "Redis client redis-cli" redis-tools redis-cli
+	need "Redis client redis-py" python3-redis /usr/lib/python3/dist-packages/redis/__init__.py
+	need "Redis client redis-rb" ruby-redis /usr/share/rubygems-integration/all/specifications/redis-*.gemspec
+	need "Redis client hiredis" libhiredis-dev /usr/include/hiredis/hiredis.h
+	need "Redis clients ioredis and node-redis" nodejs node
+	need "Redis clients ioredis and node-redis" npm npm
 fi
 
-[ -n "$missing" ] || exit 0
+# modules installs the clients of JavaScript, which are not Debian's, as their lock file has them.
+modules() {
+	clients=$(dirname "$0")/../test/clients/node
+	if [ -d "$clients/node_modules" ] && [ ! "$clients/package-lock.json" -nt "$clients/node_modules/.package-lock.json" ]; then
+		echo "found    $clients/node_modules (ioredis and node-redis)"
+		return
+	fi
+	echo "install  $clients/node_modules (ioredis and node-redis)"
+	npm ci --prefix "$clients" --ignore-scripts --no-audit --no-fund --silent
+}
 
-if ! command -v apt-get >/dev/null 2>&1; then
-	echo "This is not a Debian or Ubuntu; install with the package manager of your system:$missing" >&2
-	exit 1
-fi
-as_root=
-[ "$(id -u)" = 0 ] || as_root=sudo
-case " $missing " in *" gcc "*) missing="$missing libc6-dev" ;; esac
-echo "install $missing"
-$as_root apt-get update -qq
-# shellcheck disable=SC2086 # a list of packages
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+install() {
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "This is not a Debian or Ubuntu; install with the package manager of your system:$missing" >&2
+		exit 1
+	fi
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	case " $missing " in *" gcc "*) missing="$missing libc6-dev" ;; esac
+	echo "install $missing"
+	$as_root apt-get update -qq
+	# shellcheck disable=SC2086 # a list of packages
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+[ -z "$missing" ] || install
+[ "${1:-}" = peers ] || modules
