@@ -106,7 +106,8 @@ type Groups interface {
 	// DeleteConsumer removes a consumer and what is pending with it, and returns how much that was.
 	DeleteConsumer(ctx context.Context, key, group, consumer string) (pending int, err error)
 
-	// ReadGroup delivers messages that the group has not seen, oldest first.
+	// ReadGroup delivers messages that the group has not seen, oldest first. Here, and in Claim and AutoClaim, a consumer that is
+	// given none is not made, nor seen.
 	ReadGroup(ctx context.Context, r message.GroupRead) ([]message.Message, error)
 	// ReadPending delivers again what is pending with a consumer after a mid, oldest first: as in Redis, that
 	// counts as one more delivery of what is not gone. count and maxBytes are as in message.GroupRead.

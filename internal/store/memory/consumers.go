@@ -23,12 +23,29 @@ func (s *Store) CreateConsumer(ctx context.Context, key, name, consumer string) 
 
 // see notes that a consumer asks for something; it is made if it is not there.
 func (s *Store) see(r *record, g *group, consumer string, now time.Time) error {
-	if _, found := g.consumers[consumer]; !found && s.full(len(g.consumers)) {
-		return message.ErrTooManyGroups
+	if err := s.room(g, consumer); err != nil {
+		return err
 	}
 	g.consumers[consumer] = now
 	r.used = now
 	return nil
+}
+
+// room is message.ErrTooManyGroups if consumer is not there and cannot be made.
+func (s *Store) room(g *group, consumer string) error {
+	if _, found := g.consumers[consumer]; !found && s.full(len(g.consumers)) {
+		return message.ErrTooManyGroups
+	}
+	return nil
+}
+
+// given notes that consumer was given n messages: as in Redis 7.0, one that gets none is not seen.
+func (s *Store) given(r *record, g *group, consumer string, n int, now time.Time) error {
+	r.used = now
+	if n == 0 {
+		return nil
+	}
+	return s.see(r, g, consumer, now)
 }
 
 // DeleteConsumer implements channel.Groups.

@@ -12,7 +12,7 @@ import (
 // ReadGroup implements channel.Groups.
 func (s *Store) ReadGroup(ctx context.Context, q message.GroupRead) (found []message.Message, err error) {
 	err = s.with(ctx, q.Key, q.Group, func(r *record, g *group, now time.Time) error {
-		if err := s.see(r, g, q.Consumer, now); err != nil {
+		if err := s.room(g, q.Consumer); err != nil {
 			return err
 		}
 		bytes, before := 0, g.last
@@ -30,7 +30,7 @@ func (s *Store) ReadGroup(ctx context.Context, q message.GroupRead) (found []mes
 		}
 		r.countRead(g, before, len(found))
 		s.forget(r, g, now)
-		return nil
+		return s.given(r, g, q.Consumer, len(found), now)
 	})
 	return found, err
 }
@@ -123,7 +123,7 @@ type claiming struct {
 // Claim implements channel.Groups.
 func (s *Store) Claim(ctx context.Context, c message.Claim, mids []int64) (claimed []message.Message, err error) {
 	err = s.with(ctx, c.Key, c.Group, func(r *record, g *group, now time.Time) error {
-		if err := s.see(r, g, c.Consumer, now); err != nil {
+		if err := s.room(g, c.Consumer); err != nil {
 			return err
 		}
 		g.last = max(g.last, c.Last)
@@ -137,7 +137,7 @@ func (s *Store) Claim(ctx context.Context, c message.Claim, mids []int64) (claim
 				claimed = append(claimed, *m)
 			}
 		}
-		return nil
+		return s.given(r, g, c.Consumer, len(claimed), now)
 	})
 	return claimed, err
 }
@@ -189,7 +189,7 @@ const autoLook = 10
 func (s *Store) AutoClaim(ctx context.Context, c message.Claim, from int64, count int) (claimed []message.Message, gone []int64, next int64, err error) {
 	c.Count, c.Force = -1, false
 	err = s.with(ctx, c.Key, c.Group, func(r *record, g *group, now time.Time) error {
-		if err := s.see(r, g, c.Consumer, now); err != nil {
+		if err := s.room(g, c.Consumer); err != nil {
 			return err
 		}
 		x := claiming{Claim: c, r: r, g: g, now: now}
@@ -197,20 +197,21 @@ func (s *Store) AutoClaim(ctx context.Context, c message.Claim, from int64, coun
 		for i, p := range slices.Clone(g.pending[first:]) {
 			if len(claimed)+len(gone) >= count || i >= autoLook*count {
 				next = p.Mid
-				return nil
+				break
 			}
 			m, lost := x.claim(p.Mid)
-			switch {
-			case x.full:
+			if x.full {
 				next = p.Mid
-				return nil
+				break
+			}
+			switch {
 			case m != nil:
 				claimed = append(claimed, *m)
 			case lost:
 				gone = append(gone, p.Mid)
 			}
 		}
-		return nil
+		return s.given(r, g, c.Consumer, len(claimed), now)
 	})
 	return claimed, gone, next, err
 }

@@ -24,14 +24,16 @@ func (s *Store) Claim(ctx context.Context, cl message.Claim, mids []int64) (clai
 		return nil, err
 	}
 	err = s.doGroup(ctx, cl.Key, cl.Group, op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
-		if err := s.see(c, g, cl.Consumer); err != nil {
+		if err := s.room(c, g, cl.Consumer); err != nil {
 			return err
 		}
 		if cl.Last > g.last {
 			g.last, g.changed = cl.Last, true
 		}
-		claimed, _, err = c.claim(g, &cl, all)
-		return err
+		if claimed, _, err = c.claim(g, &cl, all); err != nil {
+			return err
+		}
+		return s.given(c, g, cl.Consumer, len(claimed))
 	})
 	if err != nil {
 		return nil, err
@@ -157,11 +159,13 @@ func (s *Store) AutoClaim(ctx context.Context, cl message.Claim, from int64, cou
 		return nil, nil, 0, err
 	}
 	err = s.doGroup(ctx, cl.Key, cl.Group, op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
-		if err := s.see(c, g, cl.Consumer); err != nil {
+		if err := s.room(c, g, cl.Consumer); err != nil {
 			return err
 		}
-		claimed, gone, err = c.claim(g, &cl, all)
-		return err
+		if claimed, gone, err = c.claim(g, &cl, all); err != nil {
+			return err
+		}
+		return s.given(c, g, cl.Consumer, len(claimed))
 	})
 	if err != nil {
 		return nil, nil, 0, err

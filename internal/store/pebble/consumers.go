@@ -45,6 +45,23 @@ func (s *Store) see(c *commit, g *group, consumer string) error {
 	return c.use(g)
 }
 
+// room is message.ErrTooManyGroups if consumer is not there and cannot be made.
+func (s *Store) room(c *commit, g *group, consumer string) error {
+	value, err := c.lookup(g.consumerKey(consumer))
+	if err == nil && value == nil && s.full(g.consumers) {
+		return message.ErrTooManyGroups
+	}
+	return err
+}
+
+// given notes that consumer was given n messages: as in Redis 7.0, one that gets none is not seen.
+func (s *Store) given(c *commit, g *group, consumer string, n int) error {
+	if n == 0 {
+		return c.use(g)
+	}
+	return s.see(c, g, consumer)
+}
+
 // DeleteConsumer implements channel.Groups.
 func (s *Store) DeleteConsumer(ctx context.Context, key, name, consumer string) (n int, err error) {
 	err = s.doGroup(ctx, key, name, op{}, func(c *commit, g *group) error {

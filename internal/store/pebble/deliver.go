@@ -44,10 +44,13 @@ func (s *Store) tryReadGroup(ctx context.Context, q *message.GroupRead, ahead in
 		if g.last < before || len(found) == 0 && g.last != before && g.last < r.last {
 			return errMoved
 		}
-		if err := s.see(c, g, q.Consumer); err != nil {
+		if err := s.room(c, g, q.Consumer); err != nil {
 			return err
 		}
-		return s.deliver(c, r, g, q, found)
+		if err := s.deliver(c, r, g, q, found); err != nil {
+			return err
+		}
+		return s.given(c, g, q.Consumer, len(found))
 	})
 	if err != nil {
 		return nil, err

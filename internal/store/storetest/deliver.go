@@ -41,6 +41,7 @@ func consumers(t *testing.T, open Open) {
 		message.Consumer{Name: "made", Seen: at0}, message.Consumer{Name: "nothing", Seen: at2},
 		message.Consumer{Name: "reader", Pending: 2, Seen: at1})
 	f.wantDelivered("g", "nothing", 0)
+	f.wantDelivered("g", "nobody", 0)
 	f.clock.step(time.Second)
 	sum, err := f.s.Pending(f.ctx, "k", "g")
 	if err != nil || sum.Count != 4 || sum.First != mid(0) || sum.Last != mid(3) ||
@@ -316,7 +317,7 @@ func claim(t *testing.T, open Open) {
 	f.wantCount("Delete", n, err, 1)
 	f.wantClaimed(message.Claim{Consumer: "d", MinIdle: time.Hour}, []int{0, 2})
 	f.wantPending("g", pend(0, "c", 5), pend(3, "c", 2))
-	f.wantGroups("k", message.Group{Name: "g", Last: mid(3), Read: 4, Lag: 2, Consumers: 4, Pending: 2})
+	f.wantGroups("k", message.Group{Name: "g", Last: mid(3), Read: 4, Lag: 2, Consumers: 3, Pending: 2}) // d was given nothing
 }
 
 func claimOptions(t *testing.T, open Open) {
