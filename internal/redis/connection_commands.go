@@ -82,7 +82,7 @@ func quit(c *call) {
 // reset has the session be what it was when it began.
 func reset(c *call) {
 	s := c.session
-	*s = Session{id: s.id, Subscriptions: s.Subscriptions, state: s.state & (admin | open | tokens), last: s.last}
+	*s = Session{id: s.id, Subscriptions: s.Subscriptions, state: s.state & (admin | open | tokens | mutedOnce), last: s.last}
 	c.simple("RESET")
 	c.step.Kind = Reset
 }

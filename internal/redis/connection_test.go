@@ -77,6 +77,8 @@ func TestRepliesCanBeLeftOut(t *testing.T) {
 		row{"foo", ""},
 		row{"SUBSCRIBE a", ""},
 		row{"RESET", "+RESET"},
+		row{"CLIENT REPLY SKIP", ""},
+		row{"RESET", ""},
 		row{"CLIENT REPLY OFF", ""},
 		row{"CLIENT REPLY ON", "+OK"},
 		row{"PING", "+PONG"},
