@@ -177,7 +177,7 @@ func (w *twin) compareDeliveries(l *line) error {
 		l.take(ours, r)
 	}
 	for _, all := range l.deliveries {
-		sortPatterns(all)
+		sortDeliveries(all)
 	}
 	if !slices.EqualFunc(l.deliveries[ours], l.deliveries[theirs], func(a, b reply) bool { return a.String() == b.String() }) {
 		return fmt.Errorf("gopush delivers %v; redis-server %v", l.deliveries[ours], l.deliveries[theirs])

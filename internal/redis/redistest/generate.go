@@ -27,8 +27,8 @@ func drawStep(t *rapid.T, one *rapid.Generator[[]string]) step {
 	return s
 }
 
-// drawCommand draws one of the commands, each a line of words. A word in capitals that kinds has stands for what is drawn
-// of its kind; [WORDS] may be left out; A/B is one of both; WORD... comes several times.
+// drawCommand draws one of the commands, each a line of words. <kind> stands for one of kinds; [WORDS] may be left
+// out; A/B is one of both; A,B belong together; WORD... comes several times.
 func drawCommand(commands []string) *rapid.Generator[[]string] {
 	return rapid.Custom(func(t *rapid.T) []string {
 		var args []string
@@ -86,7 +86,7 @@ func drawWord(t *rapid.T, word string) []string {
 		}
 		return args
 	}
-	if word == "STREAMS" {
+	if word == "<streams>" {
 		return drawStreams(t)
 	}
 	if kind := kinds[word]; kind != nil {
@@ -95,29 +95,37 @@ func drawWord(t *rapid.T, word string) []string {
 	return []string{rapid.SampledFrom(strings.Split(word, "/")).Draw(t, word)}
 }
 
-// drawStreams draws the end of an XREAD: keys, and an id for each.
+// drawStreams draws the end of an XREAD: different keys, and an id for each.
 func drawStreams(t *rapid.T) []string {
 	n := rapid.IntRange(1, 3).Draw(t, "streams")
-	args := []string{"STREAMS"}
+	args := append([]string{"STREAMS"}, rapid.Permutation([]string{"/k1", "/k2", "/k3"}).Draw(t, "keys")[:n]...)
 	for range n {
-		args = append(args, rapid.SampledFrom(kinds["KEY"]).Draw(t, "key"))
-	}
-	for range n {
-		args = append(args, rapid.SampledFrom(kinds["AFTER"]).Draw(t, "after"))
+		args = append(args, rapid.SampledFrom(kinds["<after>"]).Draw(t, "after"))
 	}
 	return args
 }
 
 // makeMistake leaves out, adds or changes an argument, or writes the command in another case. No key is made that is not one of
-// the run's.
+// the run's, and channels and shard channels are not mixed.
 func makeMistake(t *rapid.T, args []string) []string {
+	if args[0] == "PUBSUB" || args[0] == "SCAN" {
+		return args
+	}
 	args = slices.Clone(args)
 	first := 1
 	if args[0] == "XADD" || args[0] == "XGROUP" {
 		first += slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "/") })
 	}
 	at := rapid.IntRange(first, max(first, len(args)-1)).Draw(t, "at")
-	odd := rapid.SampledFrom(kinds["ODD"]).Draw(t, "odd")
+	odd := rapid.SampledFrom(kinds["<odd>"]).Draw(t, "odd")
+	if (odd == "" || strings.ContainsAny(odd, "\r\n")) && slices.ContainsFunc(args, func(a string) bool { return slices.Contains(kinds["<group>"], a) }) {
+		odd = "x" // a group may be called so here, not there
+	}
+	for _, i := range []int{at, len(args) - 1} {
+		if i < len(args) && strings.HasPrefix(args[i], "/") {
+			odd = args[i] + "0" // another one of the same kind
+		}
+	}
 	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
 		if at < len(args) {
@@ -139,26 +147,26 @@ func makeMistake(t *rapid.T, args []string) []string {
 
 // kinds are the words that stand for one of several.
 var kinds = map[string][]string{
-	"KEY":      {"/k1", "/k1", "/k1", "/k2", "/k3"},
-	"GROUP":    {"g1", "g1", "g2", "no"},
-	"CONSUMER": {"c1", "c1", "c2", "c3"},
-	"NEW":      {"*", "*", "*", "*", "1-1", "1-2", "1-3", "2-1", "2-2", "3", "3-*", "4-*", "5-5", "0-0", "0-*", "@1-4", "@1-8", "@2-*", "@3", "@3-4", "@4-*", "#0", "#1"},
-	"ID":       append([]string{"1-1", "1-2", "1-3", "2-1", "3-0", "4-0", "5-5", "@1-4", "@1-8", "0-0", "7"}, manyIDs("#", 8)...),
-	"FROM":     append([]string{"-", "-", "-", "0", "1", "(1", "1-1", "(1-1", "(1-2", "2", "(2-1", "3", "@1", "@2", "(@1-4", "@5", "+", "(-", "(0-0", "0-1"}, append(manyIDs("#", 8), manyIDs("(#", 8)...)...),
-	"TO":       append([]string{"+", "+", "+", "1", "(1", "1-1", "(1-2", "2", "(2-1", "3", "(3-0", "@1", "@2", "(@1-8", "@5", "-", "(+", "(18446744073709551615-18446744073709551615"}, append(manyIDs("#", 8), manyIDs("(#", 8)...)...),
-	"AFTER":    append([]string{"0", "0", "0-0", "$", ">", "1", "1-1", "2-1", "@1", "@2", "5-5"}, manyIDs("#", 8)...),
-	"SINCE":    append([]string{"0", "0", "$", "$", "1-1", "2", "@1", "-"}, manyIDs("#", 4)...),
-	"NUMBER":   {"0", "1", "1", "2", "3", "5", "10", "-1", "100"},
-	"COUNT":    {"1", "1", "2", "3", "10", "0", "-1"},
-	"MS":       {"0", "0", "0", "3600000", "100000000"},
-	"IDLE":     {"0", "1000000", "5000000"},
-	"NAME":     {"a", "b", "msg", "msg", "", "1"},
-	"VALUE":    {"x", "y", "", "1", "two words", "\"q\"", "\r\n", "\x00\xff", "ž你", "v"},
-	"CHANNEL":  {"/c1", "/c1", "/c2", "/c3"},
-	"SHARD":    {"/s1", "/s2"},
-	"PATTERN":  {"/c*", "/c?", "/c[12]", "/c[^1]", "/c1", "/*c1", "/c\\1", "/c[1-2"},
-	"TEXT":     {"hello", "", "two words", "\r\n", "\x00\xff", "ž你"},
-	"ODD":      {"", "x", "-1", "1.5", "99999999999999999999", "COUNT", "STREAMS", "0", "1-1-1", "é", "\r\n+OK", "(", " 1"},
+	"<key>":      {"/k1", "/k1", "/k1", "/k2", "/k3"},
+	"<group>":    {"g1", "g1", "g2", "no"},
+	"<consumer>": {"c1", "c1", "c2", "c3"},
+	"<new>":      {"*", "*", "*", "*", "1-1", "1-2", "1-3", "2-1", "2-2", "3", "3-*", "4-*", "5-5", "0-0", "0-*", "@1-4", "@1-8", "@2-*", "@3", "@3-4", "@4-*", "#0", "#1"},
+	"<id>":       append([]string{"1-1", "1-2", "1-3", "2-1", "3-0", "4-0", "5-5", "@1-4", "@1-8", "0-0", "7"}, manyIDs("#", 8)...),
+	"<from>":     append([]string{"-", "-", "-", "0", "1", "(1", "1-1", "(1-1", "(1-2", "2", "(2-1", "3", "@1", "@2", "(@1-4", "@5", "+", "(-", "(0-0", "0-1"}, append(manyIDs("#", 8), manyIDs("(#", 8)...)...),
+	"<to>":       append([]string{"+", "+", "+", "1", "(1", "1-1", "(1-2", "2", "(2-1", "3", "(3-0", "@1", "@2", "(@1-8", "@5", "-", "(+", "(18446744073709551615-18446744073709551615"}, append(manyIDs("#", 8), manyIDs("(#", 8)...)...),
+	"<after>":    append([]string{"0", "0", "0-0", "$", ">", "1", "1-1", "2-1", "@1", "@2", "5-5"}, manyIDs("#", 8)...),
+	"<since>":    append([]string{"0", "0", "$", "$", "1-1", "2", "@1", "-"}, manyIDs("#", 4)...),
+	"<number>":   {"0", "1", "1", "2", "3", "5", "10", "-1", "100"},
+	"<count>":    {"1", "1", "2", "3", "10", "0", "-1"},
+	"<ms>":       {"0", "0", "0", "3600000", "100000000"},
+	"<idle>":     {"0", "1000000", "5000000"},
+	"<name>":     {"a", "b", "msg", "msg", "", "1"},
+	"<value>":    {"x", "y", "", "1", "two words", "\"q\"", "\r\n", "\x00\xff", "ž你", "v"},
+	"<channel>":  {"/c1", "/c1", "/c2", "/c3"},
+	"<shard>":    {"/s1", "/s2"},
+	"<pattern>":  {"/c*", "/c?", "/c[12]", "/c[^1]", "/c1", "/*c1", "/c\\1", "/c[1-2"},
+	"<text>":     {"hello", "", "two words", "\r\n", "\x00\xff", "ž你"},
+	"<odd>":      {"", "x", "-1", "1.5", "99999999999999999999", "COUNT", "STREAMS", "0", "1-1-1", "é", "\r\n+OK", "("},
 }
 
 func manyIDs(open string, n int) (ids []string) {
@@ -171,98 +179,101 @@ func manyIDs(open string, n int) (ids []string) {
 // What scripts are drawn from: see drawCommand.
 var (
 	Streams = []string{
-		"XADD KEY * NAME,VALUE...",
-		"XADD KEY * msg,VALUE",
-		"XADD KEY NEW NAME,VALUE...",
-		"XADD KEY [NOMKSTREAM] [MAXLEN/MINID ~/= NUMBER] NEW NAME,VALUE...",
-		"XADD KEY [NOMKSTREAM] [MAXLEN NUMBER] NEW NAME,VALUE...",
-		"XADD KEY MINID [~/=] ID NEW NAME,VALUE...",
-		"XRANGE KEY FROM TO [COUNT COUNT]",
-		"XREVRANGE KEY TO FROM [COUNT COUNT]",
-		"XREVRANGE KEY + -",
-		"XLEN KEY",
-		"XDEL KEY ID...",
-		"XTRIM KEY MAXLEN [=/~] NUMBER",
-		"XTRIM KEY MINID [=/~] ID",
-		"XREAD [COUNT COUNT] STREAMS",
-		"XREAD [COUNT COUNT] BLOCK 1 STREAMS",
-		"XREAD [COUNT COUNT] BLOCK 0 STREAMS",
-		"DEL KEY...",
-		"EXISTS KEY...",
-		"TYPE KEY",
-		"XINFO STREAM KEY",
+		"XADD <key> * <name>,<value>...",
+		"XADD <key> * msg,<value>",
+		"XADD <key> <new> <name>,<value>...",
+		"XADD <key> [NOMKSTREAM] [MAXLEN/MINID ~/= <number>] <new> <name>,<value>...",
+		"XADD <key> [NOMKSTREAM] [MAXLEN <number>] <new> <name>,<value>...",
+		"XADD <key> MINID [~/=] <id> <new> <name>,<value>...",
+		"XRANGE <key> <from> <to> [COUNT <count>]",
+		"XREVRANGE <key> <to> <from> [COUNT <count>]",
+		"XREVRANGE <key> + -",
+		"XLEN <key>",
+		"XDEL <key> <id>...",
+		"XTRIM <key> MAXLEN [=/~] <number>",
+		"XTRIM <key> MINID [=/~] <id>",
+		"XREAD [COUNT <count>] <streams>",
+		"XREAD [COUNT <count>] STREAMS /k1 /k1 <after> <after>",
+		"XREAD [COUNT <count>] BLOCK 1 <streams>",
+		"XREAD [COUNT <count>] BLOCK 0 <streams>",
+		"DEL <key>...",
+		"EXISTS <key>...",
+		"TYPE <key>",
+		"XINFO STREAM <key>",
 		"DBSIZE",
-		"TTL KEY",
+		"TTL <key>",
 	}
 	Groups = []string{
-		"XADD KEY * NAME,VALUE...",
-		"XADD KEY * msg,VALUE",
-		"XADD KEY NEW NAME,VALUE...",
-		"XADD KEY [MAXLEN NUMBER] * NAME,VALUE...",
-		"XDEL KEY ID...",
-		"XTRIM KEY MAXLEN NUMBER",
-		"XLEN KEY",
-		"XRANGE KEY - +",
-		"DEL KEY",
-		"XGROUP CREATE KEY GROUP SINCE [MKSTREAM]",
-		"XGROUP CREATE KEY GROUP 0 MKSTREAM",
-		"XGROUP CREATE KEY GROUP $ MKSTREAM",
-		"XGROUP SETID KEY GROUP SINCE",
-		"XGROUP DESTROY KEY GROUP",
-		"XGROUP CREATECONSUMER KEY GROUP CONSUMER",
-		"XGROUP DELCONSUMER KEY GROUP CONSUMER",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] [NOACK] STREAMS KEY >",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] STREAMS KEY >",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] BLOCK 1 [NOACK] STREAMS KEY >",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] BLOCK 0 STREAMS KEY >",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] BLOCK 0 [NOACK] STREAMS KEY KEY > >",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] STREAMS KEY AFTER",
-		"XREADGROUP GROUP GROUP CONSUMER [COUNT COUNT] STREAMS KEY KEY AFTER AFTER",
-		"XACK KEY GROUP ID...",
-		"XACK KEY GROUP #0 #1 #2",
-		"XPENDING KEY GROUP",
-		"XPENDING KEY GROUP [IDLE MS] FROM TO COUNT [CONSUMER]",
-		"XPENDING KEY GROUP - + 10",
-		"XCLAIM KEY GROUP CONSUMER MS ID... [IDLE IDLE] [RETRYCOUNT NUMBER] [FORCE] [JUSTID] [LASTID ID]",
-		"XCLAIM KEY GROUP CONSUMER 0 #0 #1 #2 [TIME 1000] [FORCE] [JUSTID]",
-		"XAUTOCLAIM KEY GROUP CONSUMER MS SINCE [COUNT COUNT] [JUSTID]",
-		"XAUTOCLAIM KEY GROUP CONSUMER 0 0 [COUNT COUNT] [JUSTID]",
-		"XINFO GROUPS KEY",
-		"XINFO CONSUMERS KEY GROUP",
-		"XINFO STREAM KEY",
-		"XINFO STREAM KEY FULL [COUNT COUNT]",
+		"XADD <key> * <name>,<value>...",
+		"XADD <key> * msg,<value>",
+		"XADD <key> <new> <name>,<value>...",
+		"XADD <key> [MAXLEN <number>] * <name>,<value>...",
+		"XDEL <key> <id>...",
+		"XTRIM <key> MAXLEN <number>",
+		"XLEN <key>",
+		"XRANGE <key> - +",
+		"DEL <key>",
+		"XGROUP CREATE <key> <group> <since> [MKSTREAM]",
+		"XGROUP CREATE <key> <group> 0 MKSTREAM",
+		"XGROUP CREATE <key> <group> $ MKSTREAM",
+		"XGROUP SETID <key> <group> <since>",
+		"XGROUP DESTROY <key> <group>",
+		"XGROUP CREATECONSUMER <key> <group> <consumer>",
+		"XGROUP DELCONSUMER <key> <group> <consumer>",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] [NOACK] STREAMS <key> >",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] STREAMS <key> >",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] BLOCK 1 [NOACK] STREAMS <key> >",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] BLOCK 0 STREAMS <key> >",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] BLOCK 0 [NOACK] STREAMS /k1 /k2 > >",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] STREAMS <key> <after>",
+		"XREADGROUP GROUP <group> <consumer> [COUNT <count>] STREAMS <key> <key> <after> <after>",
+		"XACK <key> <group> <id>...",
+		"XACK <key> <group> #0 #1 #2",
+		"XPENDING <key> <group>",
+		"XPENDING <key> <group> [IDLE <ms>] <from> <to> <count> [<consumer>]",
+		"XPENDING <key> <group> - + 10",
+		"XCLAIM <key> <group> <consumer> <ms> <id>... [IDLE <idle>] [RETRYCOUNT <number>] [FORCE] [JUSTID] [LASTID <id>]",
+		"XCLAIM <key> <group> <consumer> 0 #0 #1 #2 [TIME 1000] [FORCE] [JUSTID]",
+		"XAUTOCLAIM <key> <group> <consumer> <ms> <since> [COUNT <count>] [JUSTID]",
+		"XAUTOCLAIM <key> <group> <consumer> 0 0 [COUNT <count>] [JUSTID]",
+		"XINFO GROUPS <key>",
+		"XINFO CONSUMERS <key> <group>",
+		"XINFO STREAM <key>",
+		"XINFO STREAM <key> FULL [COUNT <count>]",
 	}
 	PubSub = []string{
-		"SUBSCRIBE CHANNEL...",
-		"UNSUBSCRIBE [CHANNEL...]",
-		"PSUBSCRIBE PATTERN...",
-		"PUNSUBSCRIBE [PATTERN...]",
-		"SSUBSCRIBE SHARD...",
-		"SUNSUBSCRIBE [SHARD...]",
-		"PUBLISH CHANNEL TEXT",
-		"PUBLISH CHANNEL TEXT",
-		"PUBLISH CHANNEL TEXT",
-		"SPUBLISH SHARD TEXT",
+		"SUBSCRIBE <channel>...",
+		"UNSUBSCRIBE [<channel>...]",
+		"PSUBSCRIBE <pattern>...",
+		"PUNSUBSCRIBE [<pattern>...]",
+		"SSUBSCRIBE <shard>...",
+		"SUNSUBSCRIBE [<shard>...]",
+		"PUBLISH <channel> <text>",
+		"PUBLISH <channel> <text>",
+		"PUBLISH <channel> <text>",
+		"SPUBLISH <shard> <text>",
 		"PUBSUB CHANNELS /c*",
-		"PUBSUB CHANNELS CHANNEL",
+		"PUBSUB CHANNELS <channel>",
 		"PUBSUB SHARDCHANNELS /s*",
-		"PUBSUB NUMSUB [CHANNEL...]",
-		"PUBSUB SHARDNUMSUB [SHARD...]",
+		"PUBSUB NUMSUB [<channel>...]",
+		"PUBSUB SHARDNUMSUB [<shard>...]",
 		"PUBSUB NUMPAT",
+		"PUBSUB NUMPAT x",
+		"PUBSUB CHANNELS x y",
 		"HELLO 3",
 		"HELLO 2",
 		"RESET",
-		"PING [TEXT]",
-		"XLEN KEY",
+		"PING [<text>]",
+		"XLEN <key>",
 	}
 	Connections = []string{
-		"PING [TEXT]",
-		"ECHO TEXT",
+		"PING [<text>]",
+		"ECHO <text>",
 		"HELLO [2/3]",
 		"HELLO 3 SETNAME n/m",
 		"HELLO 4/1/x",
 		"CLIENT SETNAME n/m/",
-		"CLIENT SETNAME TEXT",
+		"CLIENT SETNAME <text>",
 		"CLIENT GETNAME",
 		"CLIENT ID",
 		"CLIENT REPLY ON",
@@ -273,19 +284,37 @@ var (
 		"RESET",
 		"TIME",
 		"QUIT",
-		"TYPE KEY",
-		"EXISTS KEY...",
-		"FOO TEXT TEXT",
-		"XFOO TEXT",
-		"SUBSCRIBE CHANNEL",
+		"TYPE <key>",
+		"EXISTS <key>...",
+		"FOO <text> <text>",
+		"XFOO <text>",
+		"SUBSCRIBE <channel>",
 		"CLIENT FOO",
-		"XGROUP FOO KEY",
-		"XINFO FOO KEY",
+		"XGROUP FOO <key>",
+		"XINFO FOO <key>",
 		"PUBSUB FOO",
 		"COMMAND FOO",
 		"CONFIG FOO",
 		"SCAN x",
+		"SCAN 0 COUNT/MATCH/x",
+		"SCAN 0 COUNT 0/x/-1",
+		"SCAN 0 MATCH /* COUNT",
 		"MEMORY FOO",
-		"DBSIZE TEXT",
+		"DBSIZE <text>",
 	}
 )
+
+// Part is something that a server is compared in.
+type Part struct {
+	Name     string
+	Commands []string
+}
+
+// Parts are all of it, and the commands of all together.
+var Parts = []Part{
+	{"streams", Streams},
+	{"groups", Groups},
+	{"pubsub", PubSub},
+	{"connections", Connections},
+	{"everything", slices.Concat(Streams, Groups, PubSub, Connections)},
+}
