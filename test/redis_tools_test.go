@@ -66,6 +66,11 @@ func TestRedisCLI(t *testing.T) {
 			"1) 1) \"ID\"\n   2) 1) \"msg\"\n      2) \"a b\"\n2) 1) \"ID\"\n   2) 1) \"msg\"\n      2) \"from\\nstandard input\"")
 		likeness(t, "redis-cli --scan", target.cli(t, "", "--scan", "--pattern", "cl?"), "cli")
 		likeness(t, "redis-cli --json", target.cli(t, "", "--json", "-3", "XINFO", "GROUPS", "cli"), "[]")
+		for _, survey := range []string{"--bigkeys", "--memkeys"} {
+			if out := target.cli(t, "", survey); !strings.Contains(out, `Biggest stream found "cli"`) && !strings.Contains(out, `Biggest stream found '"cli"'`) {
+				t.Errorf("redis-cli %s printed\n%s", survey, out)
+			}
+		}
 		if info := target.cli(t, "", "INFO"); !strings.Contains(info, "redis_version:") {
 			t.Errorf("redis-cli INFO printed\n%s", info)
 		}
