@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
@@ -99,8 +98,7 @@ func (h *Hub) append(b *batch) (kept bool) {
 	if len(b.entries) == 0 {
 		return false
 	}
-	left := h.cfg.StoreTimeout - h.clock.now().Sub(b.since)
-	ctx, cancel := context.WithTimeout(context.Background(), left)
+	ctx, cancel := h.timeout(b.since)
 	results := h.cfg.Store.Append(ctx, b.entries)
 	cancel()
 	kept = slices.ContainsFunc(results, isUnknown)

@@ -11,7 +11,19 @@ type bucket struct {
 	mu       sync.Mutex
 	channels map[uint64]*Channel // by hash of the key; guarded by mu
 	peak     int                 // most channels since channels was made; guarded by mu
+	kept     [keptChannels]kept  // unused channels that stay for a while; guarded by mu
+	oldest   int                 // the one of kept that goes next; guarded by mu
 	last     int64               // no key without a channel here has had a mid above it, but for stored ones; guarded by mu
+}
+
+// keptChannels is how many unused channels a bucket keeps that know what the store has of their key: the store
+// is not asked again for those that are pushed to all the time.
+const keptChannels = 16
+
+// kept is a channel that is unused or was.
+type kept struct {
+	channel *Channel // nil: none
+	hash    uint64
 }
 
 // shrinkFrom is the peak from which a bucket's map is made anew when it is mostly empty: maps
@@ -48,19 +60,58 @@ func (b *bucket) open(hash uint64, key string) *Channel {
 	return c
 }
 
-// forget drops c if it is unused. What it knew of mids and the store does not stays in last.
-func (b *bucket) forget(hash uint64, c *Channel) bool {
+// forget drops c if it is unused, or keeps it for a while, as if it had just been made and loaded.
+func (b *bucket) forget(hash uint64, c *Channel) {
 	if !c.unused() {
-		return false
+		return
 	}
+	b.remember(c)
+	switch stays := c.state&staying != 0; {
+	case c.state.certain():
+		c.released = c.stored
+		c.state &^= used
+		if !stays {
+			b.keep(hash, c)
+		}
+	case !stays:
+		b.drop(hash, c)
+	}
+}
+
+// keep keeps c, and drops the one that was kept longest if nobody uses it.
+func (b *bucket) keep(hash uint64, c *Channel) {
+	c.state |= staying
+	gone := b.kept[b.oldest]
+	b.kept[b.oldest] = kept{c, hash}
+	b.oldest = (b.oldest + 1) % keptChannels
+	if gone.channel != nil {
+		gone.channel.state &^= staying
+		if gone.channel.unused() {
+			b.drop(gone.hash, gone.channel)
+		}
+	}
+}
+
+// heard has whoever subscribes to c as the first see nothing that was released before.
+func (b *bucket) heard(c *Channel) {
+	if c.unused() && c.state&used == 0 {
+		c.released = max(c.released, b.last)
+	}
+}
+
+// remember has what c knows of mids, and the store does not, stay in last.
+func (b *bucket) remember(c *Channel) {
 	if c.released > c.stored {
 		b.last = max(b.last, c.released)
 	}
+}
+
+// drop drops c, which is unused.
+func (b *bucket) drop(hash uint64, c *Channel) {
 	b.unlink(hash, c)
 	if b.peak > shrinkFrom && len(b.channels) < b.peak/4 {
 		b.shrink()
 	}
-	return true
 }
 
 // appendSubscribed appends the keys that somebody subscribes to.

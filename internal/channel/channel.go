@@ -8,7 +8,8 @@
 //
 // It promises: messages of a key are released in mid order; a stored push is answered after
 // its commit; whoever subscribes is posted every message above the barrier it was given; a
-// channel that nobody subscribes to and that has nothing under way costs nothing. It knows
+// channel that nobody subscribes to and that has nothing under way costs nothing, but for a few thousand that were
+// stored to last. It knows
 // no sockets and no wire: subscribers are a number each that a Sink understands.
 package channel
 
@@ -60,6 +61,7 @@ const (
 	loaded    state = 1 << iota // stored is known
 	scheduled                   // a loader or the appender has it or will have it
 	used                        // something was released
+	staying                     // it is among those that its bucket keeps
 	doubtful                    // the store may hold what was not released: look before the next append
 )
 

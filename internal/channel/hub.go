@@ -136,6 +136,7 @@ func (h *Hub) Subscribe(sink SinkID, key string, spare uint32) (c *Channel, ref 
 	if most := h.maxSubs.Load(); most > 0 && int64(c.subscribers()) >= most {
 		return nil, 0, 0, ErrSubscribers
 	}
+	b.heard(c)
 	h.Stats.Subscribed.Add(1)
 	if c.subscribers() == 0 {
 		h.Stats.Created.Add(1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"time"
 )
 
 // A loader takes channels of which the store has to be asked something before their pushes can have mids:
@@ -77,6 +78,14 @@ func (h *Hub) untilTimeout(at place) (context.Context, context.CancelFunc) {
 	at.bucket.mu.Lock()
 	since := at.channel.extra.queue[0].since
 	at.bucket.mu.Unlock()
+	return h.timeout(since)
+}
+
+// timeout returns a context that ends store_timeout after since. A store that never waits needs no timer.
+func (h *Hub) timeout(since time.Time) (context.Context, context.CancelFunc) {
+	if h.cfg.Instant {
+		return context.Background(), func() {}
+	}
 	return context.WithTimeout(context.Background(), h.cfg.StoreTimeout-h.clock.now().Sub(since))
 }
 

@@ -41,7 +41,7 @@ func (h *Hub) Publish(ctx context.Context, pushes []message.Push) []message.Rece
 // wait it returns the receipts, and done is never told; else nil, and done is told of them once: by
 // anybody, perhaps before Start returns, perhaps with a lock held, so that it must neither block nor call
 // back. Sink from is flushed after it. Who calls Start asks Crowded before and flushes posted after
-// one or more calls. The pushes are the hub's until the receipts are there.
+// one or more calls: then only is stored what is to be. The pushes are the hub's until the receipts are there.
 func (h *Hub) Start(from SinkID, pushes []message.Push, done func([]message.Receipt)) (receipts []message.Receipt, posted SinkSet) {
 	c := h.newCall(len(pushes), 1<<from, done)
 	posted = h.start(c, pushes)

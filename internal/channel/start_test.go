@@ -68,10 +68,12 @@ func TestStartTellsLaterWhatHasToWait(t *testing.T) {
 			t.Parallel()
 			h, sinks := open(t, memory.New(memory.Config{}), 1, nil)
 			l := newLate(sinks[0])
-			if got, _ := h.Start(sinks[0].id, row.pushes, l.done); got != nil {
+			got, posted := h.Start(sinks[0].id, row.pushes, l.done)
+			if got != nil {
 				t.Fatalf("Start = %+v at once", got)
 			}
-			got := <-l.receipts
+			h.Flush(posted)
+			got = <-l.receipts
 			<-l.flushed
 			for i, p := range row.pushes {
 				if bad := got[i].Err != nil || got[i].Mid == 0; bad != (p.Key == "") || got[i].Stored != (p.Expire > 0) {
@@ -94,7 +96,8 @@ func TestStartTellsWhatFailed(t *testing.T) {
 	t.Parallel()
 	h, sinks := open(t, unreadable{memory.New(memory.Config{})}, 1, nil)
 	l := newLate(sinks[0])
-	h.Start(sinks[0].id, []message.Push{push("k", "a", time.Minute), push("k", "b", time.Minute)}, l.done)
+	_, posted := h.Start(sinks[0].id, []message.Push{push("k", "a", time.Minute), push("k", "b", time.Minute)}, l.done)
+	h.Flush(posted)
 	got := <-l.receipts
 	<-l.flushed
 	if got[0].Err == nil || got[1].Err == nil {
@@ -113,9 +116,11 @@ func TestStartedPushesOfAKeyKeepTheirOrder(t *testing.T) {
 	for i := range calls {
 		expire := time.Duration(i*7%3) * time.Minute
 		done := func([]message.Receipt) { wg.Done() }
-		if got, _ := h.Start(sinks[0].id, []message.Push{push("k", fmt.Sprint(i), expire)}, done); got != nil {
+		got, posted := h.Start(sinks[0].id, []message.Push{push("k", fmt.Sprint(i), expire)}, done)
+		if got != nil {
 			wg.Done()
 		}
+		h.Flush(posted)
 	}
 	wg.Wait()
 	for i, m := range sinks[0].of(c) {
