@@ -448,3 +448,20 @@ func TestAMessageOfAGroupWakesOne(t *testing.T) {
 		}
 	})
 }
+
+// Who wants no replies gets none, of what is answered at once as of what takes a while, but sees what it subscribes to.
+func TestWhoWantsNoRepliesGetsDeliveries(t *testing.T) {
+	engines(t, func(t *testing.T, engine comet.Engine) {
+		g := startRedis(t, engine)
+		c := g.dial(t)
+		c.send("HELLO", "3")
+		c.reply()
+		for _, words := range [][]string{
+			{"CLIENT", "REPLY", "OFF"}, {"PING"}, {"SUBSCRIBE", "k"}, {"PUBLISH", "k", "a"}, {"XADD", "other", "*", "f", "v"}, {"XLEN", "other"},
+			{"XREAD", "BLOCK", "1", "STREAMS", "other", "$"}, {"nothing"}, {"CLIENT", "REPLY", "ON"}, {"CLIENT", "REPLY", "SKIP"}, {"XLEN", "other"}, {"XLEN", "other"},
+		} {
+			c.send(words...)
+		}
+		c.want("[subscribe k 1]", "[message k a]", "OK", "1")
+	})
+}

@@ -194,11 +194,10 @@ func (l *loop) subscribeNames(c *conn, r *redisConn, step *redis.Step) {
 		err := l.subscribeTo(c, r, subscriptionName{string(name), step.How == redis.Pattern}, step.How)
 		answers := &l.calls.answers.bytes
 		switch {
-		case step.Mute:
-		case err != nil:
-			*answers = r.server.AppendError(*answers, err)
-		default:
+		case err == nil: // told also to who wants no replies, as Redis does
 			*answers = r.session.AppendSubscribed(*answers, step.How, false, name)
+		case !step.Mute:
+			*answers = r.server.AppendError(*answers, err)
 		}
 	}
 }
@@ -263,9 +262,7 @@ func (l *loop) unsubscribeNames(c *conn, r *redisConn, step *redis.Step) {
 	for _, name := range names {
 		l.calls.effort += effortOfName
 		l.unsubscribeFrom(c, r, subscriptionName{string(name), step.How == redis.Pattern}, step.How)
-		if !step.Mute {
-			l.calls.answers.bytes = r.session.AppendSubscribed(l.calls.answers.bytes, step.How, true, name)
-		}
+		l.calls.answers.bytes = r.session.AppendSubscribed(l.calls.answers.bytes, step.How, true, name)
 	}
 }
 
