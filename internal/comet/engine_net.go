@@ -159,6 +159,7 @@ func (l *loop) gotNet(n *netConn, data []byte, err error) {
 	}
 	switch {
 	case err == nil:
+	case readReason(err) == PeerClosed && c.state == flushing: // a writer is at work; then c lingers
 	case readReason(err) == PeerClosed:
 		l.noMore(c)
 	default:

@@ -39,20 +39,24 @@ func StartEcho(t testing.TB) string {
 	return startConfigured(t, file)
 }
 
-// Talk connects, sends what stands in sent and then the end, and returns all that comes back until the other side closes.
-func Talk(addr string, sent []byte) (got []byte, err error) {
+// Talk connects, sends what stands in sent, in pieces that end where cuts say, and then the end, and returns all that comes back until
+// the other side closes.
+func Talk(addr, sent string, cuts ...int) (got string, err error) {
 	c, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
-	if _, err := c.Write(sent); err == nil {
-		_ = c.(*net.TCPConn).CloseWrite() // it may have been closed already
+	for _, piece := range cut([]byte(sent), cuts) {
+		if _, err := c.Write(piece); err != nil {
+			break // it was closed already
+		}
 	}
-	got, err = io.ReadAll(c)
+	_ = c.(*net.TCPConn).CloseWrite()
+	all, err := io.ReadAll(c)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return got, err
+		return string(all), err
 	}
-	return got, nil
+	return string(all), nil
 }

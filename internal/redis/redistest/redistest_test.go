@@ -39,7 +39,7 @@ func TestDifferencesAreFound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tested := redistest.Start(t)
-			if _, err := redistest.Talk(tested, []byte(tt.before+"\r\n")); err != nil {
+			if _, err := redistest.Talk(tested, tt.before+"\r\n"); err != nil {
 				t.Fatal(err)
 			}
 			s, err := redistest.ParseScript(tt.script)

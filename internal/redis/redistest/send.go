@@ -102,7 +102,7 @@ func silences(args []string) bool {
 func cut(b []byte, offsets []int) (pieces [][]byte) {
 	at := make([]int, 0, len(offsets))
 	for _, o := range offsets {
-		at = append(at, o%len(b))
+		at = append(at, o%max(len(b), 1))
 	}
 	slices.Sort(at)
 	from := 0

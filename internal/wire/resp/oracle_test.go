@@ -21,11 +21,11 @@ func FuzzRequestsAreThoseOfRedis(f *testing.F) {
 	}
 	redis := redistest.StartEcho(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		want, err := redistest.Talk(redis, in)
+		want, err := redistest.Talk(redis, string(in))
 		if err != nil {
 			t.Fatalf("redis-server after %q: %v", in, err)
 		}
-		if got := echo(in); !bytes.Equal(got, want) {
+		if got := string(echo(in)); got != want {
 			t.Fatalf("to %q the replies are\n%q, redis-server's\n%q", in, got, want)
 		}
 	})
