@@ -2,6 +2,8 @@ package redis_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,16 +15,34 @@ import (
 // makes of it is tested with the built binary; here it is quick. -rapid.checks N does more of it.
 func TestWhateverIsDoneRepliesAreThoseOfRedis(t *testing.T) {
 	t.Parallel()
-	tested, redis, runs := serveGateway(t), redistest.Start(t), 0
+	compare := sameReplies(t)
 	for _, part := range redistest.Parts {
-		t.Run(part.Name, func(t *testing.T) {
-			scripts := redistest.Draw(part.Commands)
-			rapid.Check(t, func(t *rapid.T) {
-				runs++
-				if err := redistest.Compare(tested, redis, fmt.Sprint("r", runs), scripts.Draw(t, "script")); err != nil {
-					t.Fatal(err)
-				}
-			})
-		})
+		t.Run(part.Name, func(t *testing.T) { rapid.Check(t, compare(part.Commands)) })
+	}
+}
+
+// FuzzReplies: the same, with scripts that are found by what they reach.
+func FuzzReplies(f *testing.F) {
+	for seed := range uint64(8) {
+		bytes := make([]byte, 4<<10)
+		random := rand.NewChaCha8([32]byte{byte(seed)})
+		random.Read(bytes)
+		f.Add(bytes)
+	}
+	all := redistest.Parts[len(redistest.Parts)-1]
+	f.Fuzz(rapid.MakeFuzz(sameReplies(f)(all.Commands)))
+}
+
+// sameReplies returns what compares a gateway with a redis-server.
+func sameReplies(t testing.TB) func(commands []string) func(*rapid.T) {
+	tested, redis := serveGateway(t), redistest.Start(t)
+	var runs atomic.Int64
+	return func(commands []string) func(*rapid.T) {
+		scripts := redistest.Draw(commands)
+		return func(t *rapid.T) {
+			if err := redistest.Compare(tested, redis, fmt.Sprint("r", runs.Add(1)), scripts.Draw(t, "script")); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
