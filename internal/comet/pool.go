@@ -3,7 +3,7 @@ package comet
 import "sync"
 
 const (
-	poolWorkers = 16      // how many things that may block run at once for all loops
+	poolWorkers = 64      // how many things that may block run at once for all loops
 	poolQueue   = 1 << 16 // how many may wait; who comes then is closed, to come back later
 )
 

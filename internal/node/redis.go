@@ -18,7 +18,7 @@ var (
 )
 
 // adminReplies is how many times more payload an admin connection of Redis may ask for at once than a public one.
-const adminReplies = 64
+const adminReplies = 16
 
 func (n *Node) redisConfig() redis.Config {
 	rc := redis.Config{
