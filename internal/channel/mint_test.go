@@ -291,3 +291,29 @@ func TestWhoSubscribesMeanwhileSeesNoOrderBroken(t *testing.T) {
 		})
 	}
 }
+
+// Where a bucket has no mid left below the limit, a live-only message of a key that nobody subscribes to by itself has
+// the limit moved first, as any other.
+func TestTheLimitIsMovedForWhatOnlyAPatternSees(t *testing.T) {
+	t.Parallel()
+	clock, store := newClock(), memory.New(memory.Config{})
+	h, sinks := open(t, store, 1, clock.set)
+	limit, err := store.MidLimit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := limit &^ (message.MidStep - 1)
+	c, _, _ := subscribe(t, h, sinks[0], "k", 1)
+	p, _ := subscribePattern(t, h, sinks[0], "k*", 2)
+	publish(t, h, explicit("k", "stored", last-message.MidStep, last-message.MidStep))
+	if r := publish(t, h, push("k", "live", 0))[0]; r.Mid != last {
+		t.Fatalf("a live-only message behind %d: %+v, want the last mid below the limit", last-message.MidStep, r)
+	}
+	h.Unsubscribe(sinks[0].id, c)
+	if r := publish(t, h, push("k", "more", 0))[0]; r.Err != nil || r.Mid <= last {
+		t.Errorf("the next one: %+v, want a mid above %d", r, last)
+	}
+	if got := payloads(sinks[0].of(p)); got != "stored live more" {
+		t.Errorf("the pattern's subscriber was posted %q", got)
+	}
+}

@@ -90,7 +90,7 @@ func (h *Hub) startOne(p *pending) (touched SinkSet) {
 	switch {
 	case atOnce && unheard(c) && h.mintUnseen(b, p, now):
 		touched = h.releaseUnseen(p)
-	case atOnce && c.idle() && c.state.certain() && h.mint(b, c.newest(), p, now) == nil:
+	case atOnce && c != nil && c.idle() && c.state.certain() && h.mint(b, c.newest(), p, now) == nil:
 		touched = h.releaseLive(c, p)
 	default:
 		c = b.open(hash, p.push.Key)
