@@ -51,6 +51,7 @@ type call struct {
 	pushes int
 	bytes  int  // of the request
 	alone  bool // nothing else of the connection is begun meanwhile
+	again  bool // its command comes again, and is answered then
 	mute   bool // nobody is answered
 	done   bool // receipts or reply are there
 
@@ -140,11 +141,11 @@ func (call *call) append(dst []byte, last bool) []byte {
 	return call.answer(dst, call.receipts, last)
 }
 
-// abandon ends those calls of a connection that is closed which are done, and only waited for others
-// before them. take ends the others.
+// abandon ends those calls of a connection that is closed which only waited for others before them: to be answered, or
+// to begin. take ends the others.
 func (l *loop) abandon(p *serving) {
 	for _, call := range p.calls {
-		if call.done {
+		if call.done || call.work != nil {
 			call.append(nil, true) // it is counted
 			l.end(call)
 		}

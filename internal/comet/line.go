@@ -67,8 +67,8 @@ func (l *loop) leaveLine(r *redisConn, wt *waiting, more bool) {
 func (l *loop) lookFirst(ln *line) {
 	wt := ln.waits[0]
 	ln.looking, ln.more = wt, false
-	if c := l.find(wt.conn); wt.state == blocked {
-		l.lookAgain(c, c.speaksRedis(), wt)
+	if wt.state == blocked {
+		l.lookAgain(l.find(wt.conn).speaksRedis(), wt)
 	} else {
 		wt.news = true // it looks for another key of its own
 	}

@@ -127,12 +127,12 @@ func (l *loop) turn() (busy bool) {
 	l.newTurn()
 	l.poll.dispatch(l)
 	l.drain()
-	l.endWaits()
+	late := l.endWaits(slice)
 	l.walk(slice)
 	l.work(slice)
 	busy = l.wheel.advance(&l.conns, looked, slice, l.expired)
 	l.sendBatch()
-	busy = busy || len(l.walks) > 0 || l.hasMore()
+	busy = busy || late || len(l.walks) > 0 || l.hasMore()
 	l.mu.Unlock()
 	return busy || l.inbox.waiting.Load() > 0
 }

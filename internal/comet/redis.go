@@ -148,7 +148,7 @@ func (l *loop) answeredAtOnce(c *conn, p *serving, n, from int) {
 		return
 	}
 	call := l.newCall()
-	call.conn, call.bytes, call.done = c.id, n, true
+	call.conn, call.pushes, call.bytes, call.done = c.id, 1, n, true
 	call.reply = append([]byte(nil), reply...)
 	l.calls.answers.bytes = l.calls.answers.bytes[:from]
 	l.putUnderWay(p, call)
@@ -199,7 +199,7 @@ func (l *loop) beginWork(c *conn, p *serving, step *redis.Step, n int) {
 	l.calls.effort += effortOfPush
 	call := l.newCall()
 	call.conn, call.bytes, call.alone, call.mute = c.id, n, true, step.Mute
-	call.work = step.Work
+	call.work, call.again = step.Work, step.Kind == redis.Check
 	p.busy = true
 	l.putUnderWay(p, call)
 	if p.calls[0] == call {
@@ -222,6 +222,9 @@ func (l *loop) beginHead(p *serving) {
 		})
 	})
 	if !queued {
+		if call.again {
+			p.why = AuthFailed // its command would be answered twice
+		}
 		call.reply = p.redis.server.AppendError(nil, errBusy)
 		call.take(l)
 	}

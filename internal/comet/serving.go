@@ -118,7 +118,7 @@ func (l *loop) leaves(c *conn, p *serving, rest []byte) bool {
 		l.finish(c, l.whyEnd(p))
 	case c.out != nil:
 		return false // c goes on when it has left
-	case p.ended && (len(rest) == 0 || p.partial && p.redis != nil):
+	case p.ended && (len(rest) == 0 || p.redis != nil && (p.partial || p.busy)):
 		l.close(c, PeerClosed)
 	case p.leaving, p.partial && p.ended:
 		l.handOver(c, behindPost(rest))

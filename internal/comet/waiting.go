@@ -79,7 +79,9 @@ func (l *loop) beginWait(c *conn, p *serving, step *redis.Step) {
 	if err != nil {
 		p.busy = false
 		l.endFollowing(c, r)
-		l.calls.answers.bytes = r.server.AppendError(l.calls.answers.bytes, err)
+		if !step.Mute {
+			l.calls.answers.bytes = r.server.AppendError(l.calls.answers.bytes, err)
+		}
 	}
 }
 
@@ -150,10 +152,11 @@ func (l *loop) look(wt *waiting) bool {
 	})
 }
 
-// lookAgain looks because something came.
-func (l *loop) lookAgain(c *conn, r *redisConn, wt *waiting) {
+// lookAgain looks because something came. It sends nothing: whoever calls may be in the middle of a batch.
+func (l *loop) lookAgain(r *redisConn, wt *waiting) {
 	if !l.look(wt) {
-		l.answerWait(c, c.aux.serving, wt, r.server.AppendError(nil, errBusy), true)
+		reply := r.server.AppendError(nil, errBusy)
+		l.do(func(l *loop) { l.looked(wt, reply, true, nil) })
 	}
 }
 
@@ -167,17 +170,18 @@ func (l *loop) looked(wt *waiting, reply []byte, found bool, after []int64) {
 	if r == nil || r.wait != wt || wt.state != looking {
 		return
 	}
+	if !found {
+		copy(wt.after, after)
+	}
 	switch {
 	case found:
 		wt.news = true // what the reply has is not known here
 		l.answerWait(c, c.aux.serving, wt, reply, true)
 	case wt.news:
-		copy(wt.after, after)
-		l.lookAgain(c, r, wt)
+		l.lookAgain(r, wt)
 	case wt.late:
 		l.answerWait(c, c.aux.serving, wt, wt.None, false)
 	default:
-		copy(wt.after, after)
 		l.block(wt)
 		if wt.Group != "" {
 			l.standInLine(r, wt)
@@ -231,6 +235,7 @@ func (l *loop) answerWait(c *conn, p *serving, wt *waiting, reply []byte, found 
 		return
 	}
 	l.noDeadline(wt)
+	wt.late = false
 	l.become(wt, follower)
 	if wt.Group != "" {
 		l.leaveLine(p.redis, wt, found)
@@ -264,13 +269,16 @@ func (l *loop) noDeadline(wt *waiting) {
 	}
 }
 
-// endWaits answers those whose time is up.
-func (l *loop) endWaits() {
-	for len(l.deadlines) > 0 {
+// endWaits answers those whose time is up, at most so many, and tells whether any are left.
+func (l *loop) endWaits(budget int) (more bool) {
+	for ; len(l.deadlines) > 0; budget-- {
 		wt := l.deadlines[0]
 		if time.Now().Before(wt.until) {
 			l.wakeAt(wt.until)
-			return
+			return false
+		}
+		if budget == 0 {
+			return true
 		}
 		l.noDeadline(wt)
 		if wt.state == looking {
@@ -279,6 +287,7 @@ func (l *loop) endWaits() {
 			l.answerWait(c, c.aux.serving, wt, wt.None, false)
 		}
 	}
+	return false
 }
 
 // deadlines has waits by when they end; it is a heap.
