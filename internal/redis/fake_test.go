@@ -16,6 +16,7 @@ import (
 type fakeKeys struct {
 	stored      map[string][]message.Message // oldest first
 	subscribers map[string]int
+	read        int   // messages that Range returned
 	failure     error // of all that may fail
 }
 
@@ -34,6 +35,7 @@ func (k *fakeKeys) Range(_ context.Context, key string, _, to int64, _ bool, lim
 			page = append(page, m)
 		}
 	}
+	k.read += len(page)
 	return page, k.failure
 }
 

@@ -59,7 +59,7 @@ func keyCommands() []command {
 				helpCommand("memory", "slow", []string{
 					"USAGE <key> [SAMPLES <count>]",
 					"    Return the bytes that the stored messages of <key> take, by up to <count> of them",
-					"    (default: 5, 0 means all).",
+					"    (default: 5, 0 means many).",
 				}),
 			},
 		},
@@ -116,7 +116,7 @@ func typeOf(c *call) {
 	})
 }
 
-// ttl replies how long the message of a key that is kept longest is kept: -1 if without an end, or if there is none; -2 if there is no key.
+// ttl replies how long that of the newest messages of a key is kept that is kept longest: -1 if without an end, or if there is none; -2 if there is no key.
 func ttl(count func(left time.Duration) int64) func(*call) {
 	return func(c *call) {
 		server := c.server
@@ -138,38 +138,26 @@ func ttl(count func(left time.Duration) int64) func(*call) {
 	}
 }
 
-// Of a page of messages that are looked at and not shown.
+// Of what is looked at of a key's messages to tell something of all: whoever asks, of however much, it costs a page.
 const (
 	pageMessages = 256
 	pageBytes    = 1 << 20
 )
 
-// lastExpiry returns when the last of key's messages is forgotten; zero: it has none.
-func (s *Server) lastExpiry(ctx context.Context, key string) (last time.Time, err error) {
-	err = s.eachMessage(ctx, key, func(m *message.Message) (more bool) {
-		if m.Expires.After(last) {
-			last = m.Expires
-		}
-		return !last.Equal(message.Never)
-	})
-	return last, err
+// newest returns a page of the stored messages of key, newest first.
+func (s *Server) newest(ctx context.Context, key string) ([]message.Message, error) {
+	return s.cfg.Keys.Range(ctx, key, 0, math.MaxInt64, true, pageMessages, pageBytes)
 }
 
-// eachMessage calls yield for the stored messages of key, newest first, until it returns false.
-func (s *Server) eachMessage(ctx context.Context, key string, yield func(*message.Message) (more bool)) error {
-	for to := int64(math.MaxInt64); to > 0; {
-		page, err := s.cfg.Keys.Range(ctx, key, 0, to, true, pageMessages, pageBytes)
-		if err != nil || len(page) == 0 {
-			return err
+// lastExpiry returns when the last of key's newest messages is forgotten; zero: it has none.
+func (s *Server) lastExpiry(ctx context.Context, key string) (last time.Time, err error) {
+	page, err := s.newest(ctx, key)
+	for i := range page {
+		if m := &page[i]; m.Expires.After(last) {
+			last = m.Expires
 		}
-		for i := range page {
-			if !yield(&page[i]) {
-				return nil
-			}
-		}
-		to = page[len(page)-1].Mid - 1
 	}
-	return nil
+	return last, err
 }
 
 func del(c *call) {
@@ -243,19 +231,18 @@ func memoryUsage(c *call) {
 			r.null()
 			return
 		}
-		looked, size := 0, 0
-		err := server.eachMessage(ctx, key, func(m *message.Message) (more bool) {
-			looked++
-			size += len(m.Payload) + bytesOfMessage
-			return looked != samples
-		})
+		page, err := server.newest(ctx, key)
 		if err != nil {
 			r.failed(err)
 			return
 		}
-		if looked > 0 {
-			size = size * max(info.Stored, looked) / looked
+		if samples > 0 {
+			page = page[:min(samples, len(page))]
 		}
-		r.int(int64(len(key) + bytesOfMessage + size))
+		n := size(page) + len(page)*bytesOfMessage
+		if len(page) > 0 {
+			n = n * max(info.Stored, len(page)) / len(page)
+		}
+		r.int(int64(len(key) + bytesOfMessage + n))
 	})
 }

@@ -48,6 +48,25 @@ func TestKeyCommands(t *testing.T) {
 	}
 }
 
+// Whoever may read a key may ask this of it, as often as they like.
+func TestKeysAreMeasuredByTheirNewestMessages(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	old := message.Message{Mid: 4, Expires: f.now.Add(time.Hour), Payload: make([]byte, 1000)}
+	f.keys.stored["k"] = append(f.keys.stored["k"], old)
+	for i := range 999 {
+		f.keys.stored["k"] = append(f.keys.stored["k"], message.Message{Mid: int64(8 + 4*i), Expires: f.now.Add(10 * time.Second)})
+	}
+	f.admin(t).wants(
+		row{"TTL k", ":10"},
+		row{"MEMORY USAGE k SAMPLES 0", ":64065"},
+		row{"MEMORY USAGE k SAMPLES 1000", ":64065"},
+	)
+	if f.keys.read > 3*256 {
+		t.Errorf("three commands read %d messages, want at most 256 each", f.keys.read)
+	}
+}
+
 func TestPubSubCommands(t *testing.T) {
 	t.Parallel()
 	f := newFake()
