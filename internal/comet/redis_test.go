@@ -231,6 +231,26 @@ func TestAConnectionSubscribesToManyKeys(t *testing.T) {
 	})
 }
 
+// Each key and pattern counts, the first like the others; what is subscribed to already takes no room.
+func TestSubscriptionsOfAConnectionHaveALimit(t *testing.T) {
+	engines(t, func(t *testing.T, engine comet.Engine) {
+		const refusal = "ERR max_subscriptions_per_connection reached: use another connection, or raise the setting"
+		g := startRedis(t, engine)
+		g.SetLimits(comet.Limits{
+			MaxSubscriptions: 2, MaxArguments: 10, MaxCommandBytes: [3]int{1 << 10, 1 << 10}, MaxPendingBytes: 1 << 20, MaxPendingMessages: 10,
+			FirstPacketTimeout: 5 * time.Second,
+		})
+		c := g.dial(t)
+		c.want1("[subscribe a 1]", "SUBSCRIBE", "a")
+		c.want1("[subscribe b 2]", "SUBSCRIBE", "b")
+		c.want1("[subscribe b 2]", "SUBSCRIBE", "b")
+		c.want1(refusal, "SUBSCRIBE", "c")
+		c.want1(refusal, "PSUBSCRIBE", "*")
+		c.want1("[unsubscribe a 1]", "UNSUBSCRIBE", "a")
+		c.want1("[psubscribe * 2]", "PSUBSCRIBE", "*")
+	})
+}
+
 // want1 sends a command and compares its reply.
 func (c *redisClient) want1(reply string, words ...string) {
 	c.t.Helper()

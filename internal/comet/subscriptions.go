@@ -207,13 +207,12 @@ var errSubscriptions = errors.New("max_subscriptions_per_connection reached: use
 
 // subscribeTo has c subscribe, unless it does so already.
 func (l *loop) subscribeTo(c *conn, r *redisConn, name subscriptionName, asked redis.How) error {
-	if most := l.g.limits.Load().MaxSubscriptions; most > 0 && len(r.many) >= most {
-		return errSubscriptions
-	}
-	count, h := r.count(asked), how(asked)
+	most, count, h := l.g.limits.Load().MaxSubscriptions, r.count(asked), how(asked)
 	switch i := l.findSubscription(r, name); {
 	case i >= 0 && r.many[i].how&h != 0 || h == how(redis.Channel) && l.plain(c, name):
 		return nil
+	case most > 0 && r.subscriptions() >= most:
+		return errSubscriptions
 	case i < 0 && c.ref == 0 && h == how(redis.Channel):
 		ch, ref, barrier, err := l.g.cfg.Keys.Subscribe(l.id, name.name, l.fresh)
 		if err != nil {
