@@ -17,7 +17,7 @@ var (
 	// ErrGroupExists: the key has a group of this name.
 	ErrGroupExists = errors.New("group exists")
 	// ErrTooManyGroups: the key has max_devices_per_key groups, or the group as many consumers.
-	ErrTooManyGroups = errors.New("too many groups")
+	ErrTooManyGroups = errors.New("max_devices_per_key reached: remove groups or consumers that nobody needs, or raise the setting")
 )
 
 // Group is a device's cursor: what Redis calls a consumer group of a stream.
