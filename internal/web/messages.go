@@ -30,7 +30,8 @@ func newListed(m *message.Message) listed {
 	if json.Valid(payload) && utf8.Valid(payload) {
 		v.Payload = payload
 	} else {
-		v.Base64 = &payload
+		bytes := append([]byte{}, payload...) // not null where there are none
+		v.Base64 = &bytes
 	}
 	if m.Expires.Before(message.Never) {
 		expires := m.Expires.UTC()

@@ -300,6 +300,14 @@ func TestV1MessagesThatStay(t *testing.T) {
 	wantAnswer(t, w, "GET messages", 200, `{"messages":[{"id":"1767225600000-0","payload":1}]}`)
 }
 
+func TestV1MessagesWithoutPayload(t *testing.T) {
+	t.Parallel()
+	n := newNode()
+	n.keys.stored["k1"] = []message.Message{{Mid: firstMid, Expires: message.Never}}
+	w := ask(web.Admin(n.Config, loopback), "GET", "/v1/keys/k1/messages", "")
+	wantAnswer(t, w, "GET messages", 200, `{"messages":[{"id":"1767225600000-0","base64":""}]}`)
+}
+
 func TestMessagesOfFieldsAreObjects(t *testing.T) {
 	t.Parallel()
 	n := newNode()
