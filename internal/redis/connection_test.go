@@ -36,6 +36,8 @@ func TestConnecting(t *testing.T) {
 		row{"HELLO 3 AUTH u", "-ERR Syntax error in HELLO option 'AUTH'"},
 		row{`HELLO 2 SETNAME "a b"`, "-ERR Client names cannot contain spaces, newlines or special characters."},
 		row{"CLIENT GETNAME", "$-1"},
+		row{"HELLO 2 SETNAME kept foo", "-ERR Syntax error in HELLO option 'foo'"},
+		row{"CLIENT GETNAME", "$4\r\nkept"},
 		row{"HELLO 3 SETNAME abc", hello3},
 		row{"CLIENT GETNAME", "$3\r\nabc"},
 		row{`CLIENT SETNAME ""`, "+OK"},

@@ -58,16 +58,25 @@ func (c *call) greeting() (g greeting, ok bool) {
 			args = args[3:]
 		case is(args[0], "SETNAME") && len(args) > 1:
 			if !c.goodName(args[1], textName) {
+				c.keepName(&g)
 				return g, false
 			}
 			g.name, g.named = string(args[1]), true
 			args = args[2:]
 		default:
+			c.keepName(&g)
 			c.errorf("ERR Syntax error in HELLO option '%s'", args[0])
 			return g, false
 		}
 	}
 	return g, true
+}
+
+// keepName has the client be called as it asked for before it made a mistake, as Redis does.
+func (c *call) keepName(g *greeting) {
+	if g.named {
+		c.session.rename(g.name)
+	}
 }
 
 func (r *reply) welcome(id int64) {
