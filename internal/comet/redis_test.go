@@ -477,8 +477,18 @@ func TestWhoWantsNoRepliesGetsDeliveries(t *testing.T) {
 		c.send("HELLO", "3")
 		c.reply()
 		for _, words := range [][]string{
-			{"CLIENT", "REPLY", "OFF"}, {"PING"}, {"SUBSCRIBE", "k"}, {"PUBLISH", "k", "a"}, {"XADD", "other", "*", "f", "v"}, {"XLEN", "other"},
-			{"XREAD", "BLOCK", "1", "STREAMS", "other", "$"}, {"nothing"}, {"CLIENT", "REPLY", "ON"}, {"CLIENT", "REPLY", "SKIP"}, {"XLEN", "other"}, {"XLEN", "other"},
+			{"CLIENT", "REPLY", "OFF"},
+			{"PING"},
+			{"SUBSCRIBE", "k"},
+			{"PUBLISH", "k", "a"},
+			{"XADD", "other", "*", "f", "v"},
+			{"XLEN", "other"},
+			{"XREAD", "BLOCK", "1", "STREAMS", "other", "$"},
+			{"nothing"},
+			{"CLIENT", "REPLY", "ON"},
+			{"CLIENT", "REPLY", "SKIP"},
+			{"XLEN", "other"},
+			{"XLEN", "other"},
 		} {
 			c.send(words...)
 		}
