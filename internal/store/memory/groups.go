@@ -148,8 +148,8 @@ func (g *group) drop(mid int64) bool {
 
 // message returns the living message mid with a payload of its own, nil if there is none.
 func (r *record) message(mid int64, now time.Time) *message.Message {
-	i, found := slices.BinarySearchFunc(r.messages, mid, func(m message.Message, mid int64) int { return cmp.Compare(m.Mid, mid) })
-	if !found || !r.messages[i].Expires.After(now) {
+	i := r.from(mid)
+	if i == len(r.messages) || r.messages[i].Mid != mid || !r.messages[i].Expires.After(now) {
 		return nil
 	}
 	m := r.messages[i]

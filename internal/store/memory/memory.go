@@ -46,13 +46,13 @@ type Store struct {
 
 // record is what is kept of a key.
 type record struct {
-	messages []message.Message // by mid
-	last     int64
-	added    int64
-	since    int64
-	exists   bool              // see channel.Info
-	groups   map[string]*group // by name
-	used     time.Time         // when one of groups was last used
+	kept
+	last   int64
+	added  int64
+	since  int64
+	exists bool              // see channel.Info
+	groups map[string]*group // by name
+	used   time.Time         // when one of groups was last used
 }
 
 var errClosed = fmt.Errorf("%w: memory store is closed", channel.ErrUnavailable)
@@ -111,23 +111,18 @@ func (s *Store) append(e *channel.Entry, now time.Time) error {
 		return fmt.Errorf("append %d after %d to %q, whose last is %d: %w", e.Mid, e.Prev, e.Key, r.last, channel.ErrOrder)
 	}
 	s.keys[e.Key] = r
-	r.messages = append(r.messages, e.Message)
+	r.add(&e.Message)
 	r.last = e.Mid
 	r.added++
 	r.exists = true
-	r.keep(s.cfg.MaxStoredPerKey, now)
-	r.keep(e.Trim.Keep, now)
+	if s.cfg.MaxStoredPerKey > 0 {
+		r.cap(s.cfg.MaxStoredPerKey, now)
+	}
+	if e.Trim.Keep != 0 { // below 0: nothing is kept
+		r.cap(max(e.Trim.Keep, 0), now)
+	}
 	r.dropBelow(e.Trim.MinMid)
 	return nil
-}
-
-// keep drops all but n messages, expired ones first; 0: none, below 0: all.
-func (r *record) keep(n int, now time.Time) {
-	if n == 0 || len(r.messages) <= n {
-		return
-	}
-	r.dropExpired(now)
-	r.dropOldest(max(n, 0))
 }
 
 // Range implements channel.Store.
@@ -157,8 +152,11 @@ func (s *Store) between(key string, from, to int64, reverse bool) []message.Mess
 	}
 	now := s.cfg.Now()
 	var found []message.Message
-	for _, m := range r.messages {
-		if m.Mid >= from && m.Mid <= to && m.Expires.After(now) {
+	for _, m := range r.messages[r.from(from):] {
+		if m.Mid > to {
+			break
+		}
+		if m.Expires.After(now) {
 			found = append(found, m)
 		}
 	}
@@ -189,10 +187,11 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 func (s *Store) Delete(ctx context.Context, key string, mids ...int64) (int, error) {
 	return s.remove(ctx, key, func(r *record) {
 		if len(mids) == 0 {
-			r.messages, r.exists, r.groups = nil, false, nil
+			r.dropAll()
+			r.exists, r.groups = false, nil
 			return
 		}
-		r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return slices.Contains(mids, m.Mid) })
+		r.dropIf(func(m *message.Message) bool { return slices.Contains(mids, m.Mid) })
 	})
 }
 
@@ -281,16 +280,4 @@ func (s *Store) sweep(now time.Time) {
 		return len(r.messages) == 0 && r.last < horizon && message.MidAt(r.used) < horizon
 	})
 	s.sweepTokens(now)
-}
-
-func (r *record) dropExpired(now time.Time) {
-	r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return !m.Expires.After(now) })
-}
-
-func (r *record) dropOldest(keep int) {
-	r.messages = slices.Delete(r.messages, 0, max(0, len(r.messages)-keep))
-}
-
-func (r *record) dropBelow(mid int64) {
-	r.messages = slices.DeleteFunc(r.messages, func(m message.Message) bool { return m.Mid < mid })
 }
