@@ -25,6 +25,8 @@ import (
 type fence struct {
 	vfs.FS
 
+	logBytes int64         // how much a log holds, about
+	zeros    []byte        // what logs are zeroed with
 	failed   chan struct{} // closed by the first failure
 	released chan struct{} // closed by release
 
@@ -34,8 +36,8 @@ type fence struct {
 	stalled bool // pebble lets a commit wait for the files that are being written
 }
 
-func newFence(disk vfs.FS) *fence {
-	return &fence{FS: disk, failed: make(chan struct{}), released: make(chan struct{})}
+func newFence(disk vfs.FS, logBytes int64) *fence {
+	return &fence{FS: disk, logBytes: logBytes, zeros: make([]byte, 64<<10), failed: make(chan struct{}), released: make(chan struct{})}
 }
 
 // cause returns the first failure, nil if there was none.
@@ -135,7 +137,8 @@ func (f *fence) open(name string, do func() (vfs.File, error)) (vfs.File, error)
 }
 
 func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.open(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
+	file, err := f.open(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
+	return zeroedAhead(file), err
 }
 
 func (f *fence) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -143,7 +146,8 @@ func (f *fence) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.
 }
 
 func (f *fence) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.open(to, func() (vfs.File, error) { return f.FS.ReuseForWrite(from, to, c) })
+	file, err := f.open(to, func() (vfs.File, error) { return f.FS.ReuseForWrite(from, to, c) })
+	return zeroedAhead(file), err
 }
 
 // OpenDir opens a directory; syncing it does not wait, since the log's files need that too.

@@ -28,7 +28,7 @@ const indexBlock = 256 << 10
 
 // openInstance opens the database in cfg.Dir, which lock holds, or makes it.
 func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
-	in := &instance{fence: newFence(cfg.FS)}
+	in := &instance{fence: newFence(cfg.FS, int64(cfg.MemTableBytes))}
 	opts := in.options(cfg)
 	opts.Lock = lock
 	opts.Cache = pebbledb.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableBytes)) // what is in use of memtables is taken from it
