@@ -62,6 +62,26 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// Who listens with an API key that is taken away hears nothing more.
+func TestReloadEndsConnectionsOfAPIKeys(t *testing.T) {
+	t.Parallel()
+	keys := filepath.Join(t.TempDir(), "keys")
+	writeFile(t, keys, []byte("first:secret-of-first\nsecond:secret-of-second\n"))
+	n := serve(t, "--api-keys-file", keys, "--admin", "0.0.0.0:0")
+	subscribed := func(name, secret string) *peer {
+		p := dial(t, onLoopback(t, n.admin[1]))
+		p.send(command("AUTH", name, secret) + command("PSUBSCRIBE", "*"))
+		p.expect("+OK\r\n*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n")
+		return p
+	}
+	first, second := subscribed("first", "secret-of-first"), subscribed("second", "secret-of-second")
+	writeFile(t, keys, []byte("second:secret-of-second\n"))
+	n.reload(`msg="connections closed whose API key is none any more" connections=1`)
+	first.expectEnd("")
+	n.push("k", "x", "?expire=0")
+	second.expect("*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\nk\r\n$1\r\nx\r\n")
+}
+
 // expectReloaded checks what the last configuration has changed.
 func expectReloaded(n *node, good, bad string, maxMessage int, level, heartbeat string) {
 	n.t.Helper()

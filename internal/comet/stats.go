@@ -45,7 +45,7 @@ const (
 	ResumeFailed                         // what it missed could not be read
 	MaxConnections                       // max_connections
 	HandshakeFailed                      // TLS
-	Kicked                               // closed on request, or its token was revoked
+	Kicked                               // closed on request, or its token or API key was taken away
 	Shutdown                             // the node stops
 	HTTPTimeout                          // no whole request in time on a connection that pushes
 	CommandTimeout                       // no whole command of Redis, or none that says who it is, in time

@@ -44,6 +44,7 @@ type Node struct {
 	cfg      atomic.Pointer[config.Config] // swapped by Reload
 	settings atomic.Pointer[web.Settings]  // made of cfg
 	stopping atomic.Bool
+	reloaded chan struct{} // of one: cfg was swapped
 }
 
 // Addrs is where a node listens.
@@ -59,7 +60,7 @@ type httpServer struct {
 // Open makes a node that listens already; Run serves. A configuration that Validate refuses
 // is the caller's mistake.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
-	n := &Node{log: log, level: level, started: time.Now(), metrics: prometheus.NewRegistry()}
+	n := &Node{log: log, level: level, started: time.Now(), metrics: prometheus.NewRegistry(), reloaded: make(chan struct{}, 1)}
 	n.cfg.Store(&cfg)
 	n.settings.Store(settingsOf(&cfg))
 	err := n.open(ctx, &cfg)

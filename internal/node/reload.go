@@ -30,6 +30,10 @@ func (n *Node) Reload(cfg config.Config) error {
 	n.hub.SetLimits(int(cfg.MaxKeyBytes), int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
 	n.settings.Store(settingsOf(&cfg))
 	n.cfg.Store(&cfg)
+	select {
+	case n.reloaded <- struct{}{}:
+	default: // it will be seen
+	}
 	return nil
 }
 

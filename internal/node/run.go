@@ -14,15 +14,16 @@ import (
 func (n *Node) Run(ctx context.Context) error {
 	hubCtx, stopHub := context.WithCancel(context.WithoutCancel(ctx))
 	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
-	var hub, gateway, servers sync.WaitGroup
+	var hub, gateway, servers, revoked sync.WaitGroup
 	hub.Go(func() { n.hub.Run(hubCtx) })
 	hub.Go(func() { n.keepMemory(hubCtx) })
 	gateway.Go(func() { n.gateway.Run(gatewayCtx) })
 	for _, s := range n.http {
 		servers.Go(func() { n.serve(s) })
 	}
+	revoked.Go(func() { n.endRevoked(ctx) })
 
-	<-ctx.Done()
+	revoked.Wait() // until ctx ends
 	n.log.Info("stopping", "connections", n.gateway.Connections())
 	n.stopping.Store(true)
 	timeout := time.Duration(n.cfg.Load().ShutdownTimeout)
@@ -37,6 +38,20 @@ func (n *Node) Run(ctx context.Context) error {
 	stopHub()
 	hub.Wait()
 	return n.store.Close()
+}
+
+// endRevoked closes, whenever the configuration was read again, connections whose API key is none any more.
+func (n *Node) endRevoked(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.reloaded:
+		}
+		if closed := n.redis.EndRevoked(ctx); closed > 0 {
+			n.log.Info("connections closed whose API key is none any more", "connections", closed)
+		}
+	}
 }
 
 func (n *Node) serve(s httpServer) {

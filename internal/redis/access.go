@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"unicode/utf8"
 
 	"gopush/internal/message"
@@ -55,6 +56,15 @@ func (s *Server) keepsAPIKey(c *Session) bool {
 	}
 	shown.generation = generation
 	return true
+}
+
+// EndRevoked closes the connections of admins who showed an API key that is none any more, and returns how many there were: a subscription
+// asks for nothing again.
+func (s *Server) EndRevoked(ctx context.Context) int {
+	return s.cfg.Clients.KillClients(ctx, func(client *Client) bool {
+		c := client.Session
+		return c.is(apiKey) && !c.is(open) && !s.keepsAPIKey(c)
+	})
 }
 
 // mayUseKeys tells whether the keys of c may be keys and are open to it. Otherwise it has replied, or c is to be checked first.

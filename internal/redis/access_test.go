@@ -3,6 +3,7 @@ package redis_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,47 @@ func TestAPIKeysAreCheckedAgainByHash(t *testing.T) {
 	if !c.session.Anonymous() {
 		t.Error("an admin whose API key is none any more is not anonymous")
 	}
+}
+
+// A subscription asks for nothing again: who subscribes with an API key that is taken away is closed.
+func TestAdminsWithoutAPIKeyAreClosed(t *testing.T) {
+	t.Parallel()
+	f, clients := newFake(), &fakeClients{}
+	f.secrets["ops"], f.secrets["dev"] = "s3cret", "0ther"
+	f.APIKeyHash = func(name string, hash [sha256.Size]byte) bool { return sha256.Sum256([]byte(f.secrets[name])) == hash }
+	s := redis.New(f.Config)
+	s.SetClients(clients)
+	for i, c := range []struct {
+		trust redis.Trust
+		auth  string
+	}{
+		{redis.Trust{Admin: true}, "AUTH ops s3cret"},
+		{redis.Trust{Admin: true}, "AUTH dev 0ther"},
+		{redis.Trust{Admin: true}, "AUTH ops wrong"},
+		{redis.Trust{Admin: true, Open: true}, "AUTH ops s3cret"}, // needs none
+		{redis.Trust{}, "PING"},
+	} {
+		p := connect(t, f, s, int64(i), c.trust)
+		p.tell(c.auth)
+		clients.all = append(clients.all, redis.Client{ID: int64(i), Session: p.session})
+	}
+	wantLeft := func(when string, want ...int64) {
+		t.Helper()
+		s.EndRevoked(t.Context())
+		var left []int64
+		for _, c := range clients.all {
+			left = append(left, c.ID)
+		}
+		if !slices.Equal(left, want) {
+			t.Errorf("%s EndRevoked left %v, want %v", when, left, want)
+		}
+	}
+	wantLeft("while nothing has changed", 0, 1, 2, 3, 4)
+	f.generation++
+	wantLeft("with the same keys", 0, 1, 2, 3, 4)
+	f.generation++
+	f.secrets["ops"] = "changed"
+	wantLeft("without one of the keys", 1, 2, 3, 4)
 }
 
 func TestKeysAreChecked(t *testing.T) {
