@@ -110,7 +110,7 @@ func TestTokensAreCheckedAgain(t *testing.T) {
 
 	f.revoked++
 	f.unchecked = errNoStore
-	c.wants(row{"EXISTS k", "-ERR nothing was done, try again later: store unavailable disk full"})
+	c.wants(row{"EXISTS k", "-ERR nothing was done, try again later: store unavailable"})
 	f.unchecked = nil
 	c.wants(row{"EXISTS k", ":0"})
 

@@ -106,7 +106,7 @@ func (r *reply) verbatim(text string) {
 // NOGROUP, look for those first.
 func (r *reply) failed(err error) { r.error(errorText(err)) }
 
-// errorText is what a client is told of err.
+// errorText is what a client is told of err. What is wrong with the store, and where that is, is for the log of the node: anybody may ask.
 func errorText(err error) string {
 	switch {
 	case errors.Is(err, message.ErrMid):
@@ -114,9 +114,9 @@ func errorText(err error) string {
 	case errors.Is(err, message.ErrToken), errors.Is(err, message.ErrUnknownKey):
 		return "NOPERM this user has no permissions to access one of the keys used as arguments"
 	case errors.Is(err, message.ErrUnavailable):
-		return "ERR nothing was done, try again later: " + err.Error()
+		return "ERR nothing was done, try again later: " + message.ErrUnavailable.Error()
 	case errors.Is(err, message.ErrUnknown):
-		return "ERR it may or may not have been done, look before trying again: " + err.Error()
+		return "ERR it may or may not have been done, look before trying again: " + message.ErrUnknown.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return "ERR not answered in time, try again later"
 	}
