@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	remember   = 30 * 24 * time.Hour // what is known of a key outlives its newest message, and the last use of its groups, by this
+	remember   = 30 * 24 * time.Hour // what is known of a key outlives its newest message, when that came, and the last use of its groups by this
 	sweepEvery = time.Minute
 )
 
@@ -52,7 +52,7 @@ type record struct {
 	since  int64
 	exists bool              // see channel.Info
 	groups map[string]*group // by name
-	used   time.Time         // when one of groups was last used
+	used   time.Time         // when something was appended, or one of groups was used, last
 }
 
 var errClosed = fmt.Errorf("%w: memory store is closed", channel.ErrUnavailable)
@@ -115,6 +115,7 @@ func (s *Store) append(e *channel.Entry, now time.Time) error {
 	r.last = e.Mid
 	r.added++
 	r.exists = true
+	r.used = now // its mid may be one of long ago
 	if s.cfg.MaxStoredPerKey > 0 {
 		r.cap(s.cfg.MaxStoredPerKey, now)
 	}

@@ -63,6 +63,9 @@ func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
 	r.count++
 	r.added++
 	r.exists = 1
+	if e.Mid < message.MidAt(c.now.Add(-usedStep)) { // somebody named it
+		r.used = c.now.UnixMilli()
+	}
 	r.earliest = min(r.earliest, e.Expires.UnixMilli())
 	c.change(r)
 	if err := c.putMessage(e.Key, &e.Message); err != nil {

@@ -99,7 +99,7 @@ type record struct {
 	earliest int64 // in ms: no message that is there expires before; never if none is there
 	exists   int64 // 1 if it does, see channel.Info
 	groups   int64 // groups that are there
-	used     int64 // in ms: when one of them was last used, or up to usedStep before
+	used     int64 // in ms: when one of them was last used, or up to usedStep before, or when a message came whose mid is that old already
 
 	// Not on disk:
 	oldest  []slot // the oldest messages that are there, as far as they were looked up

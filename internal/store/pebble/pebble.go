@@ -30,7 +30,7 @@ import (
 )
 
 const (
-	remember  = 30 * 24 * time.Hour // what is known of a key outlives its newest message, and the last use of its groups, by this
+	remember  = 30 * 24 * time.Hour // what is known of a key outlives its newest message, when that came, and the last use of its groups by this
 	memTables = 3                   // at most so many memtables are being filled or written
 )
 

@@ -159,6 +159,24 @@ func infoSince(t *testing.T, open Open) {
 	}
 }
 
+// infoOfLongAgo: the 30 days begin when a message comes, also where its mid is one of long ago.
+func infoOfLongAgo(t *testing.T, open Open) {
+	f := start(t, open, 0)
+	e := f.entry("k", 0, -1, time.Minute)
+	e.Mid = 1
+	f.mustAppend(e)
+	n, err := f.s.Delete(f.ctx, "k", 1)
+	f.wantCount("Delete", n, err, 1)
+	f.clock.step(29 * 24 * time.Hour)
+	f.sweep()
+	if got := f.info("k"); got.Last != 1 || !got.Exists {
+		t.Errorf("Info 29 days after a message with mid 1 = %+v, want its mid to be known, and the key to exist", got)
+	}
+	f.clock.step(2 * 24 * time.Hour)
+	f.sweep()
+	f.wantExists("k", false)
+}
+
 // infoForgotten: the last mid is known for 30 days, however few of them its messages lived.
 func infoForgotten(t *testing.T, open Open) {
 	f := start(t, open, 0)

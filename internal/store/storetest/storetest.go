@@ -59,6 +59,7 @@ func Run(t *testing.T, open Open) {
 		"info/record":                       infoRecord,
 		"info/since":                        infoSince,
 		"info/forgotten after 30 days":      infoForgotten,
+		"info/mids of long ago":             infoOfLongAgo,
 		"delete/some":                       deleteSome,
 		"delete/all":                        deleteAll,
 		"trim":                              trim,
