@@ -20,6 +20,7 @@ type difference struct {
 //   - A read that waits may get more than the message that ends its waiting; what is trimmed as it is added ends no waiting: (*twin).leftOut.
 //   - A PSUBSCRIBE may deliver what was published just before it, too, and who unsubscribes may miss it: (*twin).leftOut.
 //   - A deleted key's last id is known for 30 days, so that no id is given twice: (*twin).key.
+//   - A HELLO with a mistake does nothing; Redis does what stands before the mistake.
 //   - The first command of a connection must be one that exists: dial.
 //   - An id that XADD names has a sequence number of at most 9999, is a multiple of 4 above 2^53, and is not ahead of the clock.
 var differences = []difference{

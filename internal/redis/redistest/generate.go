@@ -108,7 +108,7 @@ func drawStreams(t *rapid.T) []string {
 // makeMistake leaves out, adds or changes an argument, or writes the command in another case. No key is made that is not one of
 // the run's, and channels and shard channels are not mixed.
 func makeMistake(t *rapid.T, args []string) []string {
-	if args[0] == "PUBSUB" || args[0] == "SCAN" {
+	if args[0] == "PUBSUB" || args[0] == "SCAN" || args[0] == "HELLO" {
 		return args
 	}
 	args = slices.Clone(args)
@@ -272,6 +272,7 @@ var (
 		"HELLO [2/3]",
 		"HELLO 3 SETNAME n/m",
 		"HELLO 4/1/x",
+		"HELLO 3 FOO/AUTH/SETNAME",
 		"CLIENT SETNAME n/m/",
 		"CLIENT SETNAME <text>",
 		"CLIENT GETNAME",
