@@ -89,7 +89,6 @@ func (l *loop) command(c *conn, p *serving, b []byte) (n int, next next) {
 	}
 	r.active = l.seconds()
 	step := &l.commandStep
-	*step = redis.Step{}
 	from := len(l.calls.answers.bytes)
 	l.calls.answers.bytes = r.server.Command(r.session, args, l.calls.answers.bytes, step)
 	if step.Mute {
