@@ -21,6 +21,7 @@ type redisLoop struct {
 	*loop
 	t      *testing.T
 	hub    *channel.Hub
+	store  *memory.Store
 	ln     *Listener
 	engine *fakeEngine
 	got    map[int32]*bytes.Buffer // by descriptor
@@ -47,7 +48,7 @@ func newRedisLoopWith(t *testing.T, set func(*channel.Config, *redis.Config, *re
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &redisLoop{t: t, hub: hub, ln: &Listener{kind: Admin}, got: make(map[int32]*bytes.Buffer)}
+	f := &redisLoop{t: t, hub: hub, store: store, ln: &Listener{kind: Admin}, got: make(map[int32]*bytes.Buffer)}
 	g := &Gateway{
 		cfg: Config{
 			Keys: hub, Log: slog.New(slog.DiscardHandler), StoreTimeout: time.Minute,
@@ -92,20 +93,25 @@ func (f *redisLoop) turn() {
 	}
 }
 
-// say has c send commands, of words with spaces between them.
-func (f *redisLoop) say(c *conn, commands ...string) {
+// say has c send commands.
+func (f *redisLoop) say(c *conn, lines ...string) {
+	f.mu.Lock()
+	f.input(c, []byte(commands(lines...)))
+	f.mu.Unlock()
+	f.turn()
+}
+
+// commands returns the bytes of commands that are given as words with spaces between them.
+func commands(lines ...string) string {
 	var b strings.Builder
-	for _, words := range commands {
+	for _, words := range lines {
 		args := strings.Fields(words)
 		fmt.Fprintf(&b, "*%d\r\n", len(args))
 		for _, a := range args {
 			fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
 		}
 	}
-	f.mu.Lock()
-	f.input(c, []byte(b.String()))
-	f.mu.Unlock()
-	f.turn()
+	return b.String()
 }
 
 // blocking does what the pool has to do, until nothing is left.
