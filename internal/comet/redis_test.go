@@ -495,3 +495,38 @@ func TestWhoWantsNoRepliesGetsDeliveries(t *testing.T) {
 		c.want("[subscribe k 1]", "[message k a]", "OK", "1")
 	})
 }
+
+// A node that stops lets those go who wait and those who subscribe, and waits for neither.
+func TestReadsThatWaitDoNotHoldTheEndUp(t *testing.T) {
+	engines(t, func(t *testing.T, engine comet.Engine) {
+		g := startRedis(t, engine)
+		var all []*redisClient
+		for range 4 {
+			reader, subscriber := g.dial(t), g.dial(t)
+			reader.send("XREAD", "BLOCK", "0", "STREAMS", "k", "$")
+			reader.send("XADD", "k", "*", "msg", "never")
+			subscriber.want1("[subscribe k 1]", "SUBSCRIBE", "k")
+			all = append(all, reader, subscriber)
+		}
+		for g.Stats.Blocked.Load() < 4 {
+			runtime.Gosched()
+		}
+		var gone sync.WaitGroup
+		for _, c := range all {
+			gone.Go(func() {
+				if b, err := io.ReadAll(c.r); err != nil || len(b) > 0 {
+					t.Errorf("%q, %v came, want the end", b, err)
+				}
+				c.Close()
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		g.EndPushes(ctx)
+		g.Drain(ctx)
+		if ctx.Err() != nil {
+			t.Error("the connections did not go")
+		}
+		gone.Wait()
+	})
+}

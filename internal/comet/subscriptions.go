@@ -51,7 +51,7 @@ func (l *loop) nameOf(ref uint32) subscriptionName {
 	return subscriptionName{ch.Key(), ch.Pattern()}
 }
 
-// find returns where in r.many the subscription to name is; -1: it is not there.
+// findSubscription returns where in r.many the subscription to name is; -1: it is not there.
 func (l *loop) findSubscription(r *redisConn, name subscriptionName) int {
 	if r.index != nil {
 		if i, ok := r.index[name]; ok {
@@ -93,7 +93,7 @@ func (l *loop) put(r *redisConn, s subscription) *subscription {
 	return &r.many[len(r.many)-1]
 }
 
-// take removes the ith subscription, whose group c has left or is about to leave.
+// takeOut removes the ith subscription, whose group c has left or is about to leave.
 func (l *loop) takeOut(r *redisConn, i int) {
 	last := len(r.many) - 1
 	if r.index != nil {
