@@ -26,12 +26,13 @@ type instance struct {
 // indexBlock is so large that a table has one block of index instead of two levels: a block less to read.
 const indexBlock = 256 << 10
 
-// The newest tables lie over each other, up to so many deep before they are merged into the levels below, where most of what is
-// written is written again. Half as many, which is the default, had a third more to merge and 15 % more CPU per message; a
-// reader has a few more tables to look at, whose filters say no. Writers wait where merging falls behind three times as far.
+// The newest tables lie over each other, mergeDepth deep before they are merged into the levels below, where most of what is
+// written is written again: with pebble's 2 more than twice as much as with 8, for nearly half more CPU per message. A reader
+// pays: a new key's record is not found in 13 µs instead of 8 (with 4); pages of messages take about as long. Writers wait where
+// merging has fallen behind to stopDepth.
 const (
 	mergeDepth = 8
-	stopDepth  = 3 * mergeDepth
+	stopDepth  = 4 * mergeDepth
 )
 
 // openInstance opens the database in cfg.Dir, which lock holds, or makes it.
@@ -64,7 +65,7 @@ func (in *instance) options(cfg *Config) *pebbledb.Options {
 		FormatMajorVersion:          pebbledb.FormatTableFormatV6,
 		MemTableSize:                uint64(cfg.MemTableBytes),
 		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       mergeDepth,
+		L0CompactionThreshold:       2 * mergeDepth, // pebble merges at half of it
 		L0StopWritesThreshold:       stopDepth,
 		MaxOpenFiles:                256,
 		Logger:                      logger,
