@@ -128,10 +128,13 @@ func TestLegacySubscribersPerKeyAreLimited(t *testing.T) {
 func TestOnlyPublicListenersServeSubscribers(t *testing.T) {
 	onEngines(t, nil, func(t *testing.T, n *node) {
 		w := newWitness(n)
-		for _, addr := range []string{n.admin[0], n.ops[0]} {
+		for addr, answer := range map[string]string{n.admin[0]: "-ERR unknown command 'sub', with args beginning with: 'k' '30' \r\n", n.ops[0]: "-p\r\n"} {
 			p := dial(t, addr)
 			p.send(command("sub", "k", "30"))
-			p.expectEnd("-p\r\n")
+			if got, err := p.r.ReadString('\n'); got != answer || err != nil {
+				t.Errorf("sub on %s is answered with %q, %v, want %q", addr, got, err, answer)
+			}
+			p.Close()
 			p = dial(t, addr)
 			if resp, _ := p.request(strings.Replace(handshake("k", ""), "example.com", addr, 1)); resp.StatusCode != http.StatusNotFound {
 				t.Errorf("a handshake on %s is answered with %s, want 404", addr, resp.Status)
