@@ -125,6 +125,9 @@ func (l *loop) came(c *conn, call *call) {
 		call.then(p.redis.session)
 		l.vary(c, p.redis) // HELLO 3 AUTH
 	}
+	if call.again && l.hearsClosed(c, p.redis) {
+		l.closePolitely(c, Kicked)
+	}
 	if p.calls[0] == call {
 		l.goesOn(c, p)
 	}

@@ -290,6 +290,13 @@ func (l *loop) unsubscribeFrom(c *conn, r *redisConn, name subscriptionName, ask
 	*r.count(asked)--
 }
 
+// hearsClosed tells whether c is in the group of a key that is not open to it any more: who revokes its token
+// would not find it there.
+func (l *loop) hearsClosed(c *conn, r *redisConn) bool {
+	closed := func(ref uint32) bool { return !r.session.Opened(l.nameOf(ref).name) }
+	return c.ref != 0 && closed(c.ref) || slices.ContainsFunc(r.many, func(s subscription) bool { return closed(s.ref) })
+}
+
 // unsubscribeAll ends all of c's subscriptions, and what it waits for.
 func (l *loop) unsubscribeAll(c *conn, r *redisConn) {
 	l.endFollowing(c, r)

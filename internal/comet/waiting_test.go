@@ -288,3 +288,35 @@ func TestACommandThatCannotBeCheckedIsAnsweredOnce(t *testing.T) {
 		t.Errorf("got %q, want one error, and the end", got)
 	}
 }
+
+// Whose token is found to be revoked before whoever revoked it comes to close the connection does not go on hearing of the key.
+func TestWhoseTokenIsNoGoodAnyMoreIsClosed(t *testing.T) {
+	t.Parallel()
+	now, good := time.Now(), true
+	f := newRedisLoopWith(t, func(_ *channel.Config, cfg *redis.Config, trust *redis.Trust) {
+		*trust = redis.Trust{}
+		cfg.Now = func() time.Time { return now }
+		cfg.Revocations = func() uint64 { return 0 }
+		cfg.Authorize = func(context.Context, string, string) (uint64, error) {
+			if !good {
+				return 0, message.ErrToken
+			}
+			return 1, nil
+		}
+	})
+	f.ln.kind = Public
+	subscriber, reader := f.dial(), f.dial()
+	for _, c := range []*conn{subscriber, reader} {
+		f.say(c, "HELLO 3", "AUTH k token")
+		f.blocking()
+	}
+	f.say(subscriber, "SUBSCRIBE k")
+	now, good = now.Add(24*time.Hour), false
+	for _, c := range []*conn{subscriber, reader} {
+		f.say(c, "XLEN k")
+		f.blocking()
+	}
+	if subscriber.state != lingering || reader.state != served {
+		t.Errorf("the subscriber is in state %d, the reader in state %d, want them closed and served", subscriber.state, reader.state)
+	}
+}

@@ -152,6 +152,12 @@ func (s *Session) Tag(key string) uint64 {
 	return 0
 }
 
+// Opened tells whether s may read key, as far as is known: keys are closed again when a token is found to be no good any more.
+func (s *Session) Opened(key string) bool {
+	_, found := s.keyring().find(key)
+	return found || !s.is(tokens)
+}
+
 func (s *Session) keyring() keyring {
 	if s.more == nil {
 		return nil
