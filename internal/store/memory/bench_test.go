@@ -46,3 +46,18 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRange reads a page of 100 of a key's 10,000 messages.
+func BenchmarkRange(b *testing.B) {
+	s, entries := memory.New(memory.Config{}), make([]channel.Entry, 10_000)
+	for i := range entries {
+		entries[i].Message = message.Message{Key: "k", Mid: int64(4*i + 4), Prev: int64(4 * i), Expires: message.Never, Payload: make([]byte, 128)}
+	}
+	s.Append(context.Background(), entries)
+	b.ReportAllocs()
+	for b.Loop() {
+		if got, err := s.Range(context.Background(), "k", 0, 1<<62, false, 100, 0); err != nil || len(got) != 100 {
+			b.Fatalf("Range = %d messages, %v", len(got), err)
+		}
+	}
+}

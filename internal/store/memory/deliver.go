@@ -16,7 +16,7 @@ func (s *Store) ReadGroup(ctx context.Context, q message.GroupRead) (found []mes
 			return err
 		}
 		bytes, before := 0, g.last
-		for _, m := range s.between(q.Key, before+1, r.last, false) {
+		for m := range s.between(q.Key, before+1, r.last, false) {
 			bytes += len(m.Payload)
 			if q.Count > 0 && len(found) == q.Count || q.MaxBytes > 0 && bytes > q.MaxBytes && len(found) > 0 {
 				break

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -134,7 +135,7 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 	defer s.mu.Unlock()
 	var found []message.Message
 	bytes := 0
-	for _, m := range s.between(key, from, to, reverse) {
+	for m := range s.between(key, from, to, reverse) {
 		bytes += len(m.Payload)
 		if limit > 0 && len(found) == limit || maxBytes > 0 && bytes > maxBytes && len(found) > 0 {
 			break
@@ -145,26 +146,28 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 	return found, nil
 }
 
-// between returns the living messages of key from one mid to another; the slice is the caller's.
-func (s *Store) between(key string, from, to int64, reverse bool) []message.Message {
-	r := s.keys[key]
-	if r == nil {
-		return nil
-	}
-	now := s.cfg.Now()
-	var found []message.Message
-	for _, m := range r.messages[r.from(from):] {
-		if m.Mid > to {
-			break
+// between yields the living messages of key from one mid to another.
+func (s *Store) between(key string, from, to int64, reverse bool) iter.Seq[message.Message] {
+	return func(yield func(message.Message) bool) {
+		r := s.keys[key]
+		if r == nil {
+			return
 		}
-		if m.Expires.After(now) {
-			found = append(found, m)
+		now := s.cfg.Now()
+		first, end := r.from(from), r.from(to)
+		if end < len(r.messages) && r.messages[end].Mid == to {
+			end++
+		}
+		for n := range max(0, end-first) {
+			m := &r.messages[first+n]
+			if reverse {
+				m = &r.messages[end-1-n]
+			}
+			if m.Expires.After(now) && !yield(*m) {
+				return
+			}
 		}
 	}
-	if reverse {
-		slices.Reverse(found)
-	}
-	return found
 }
 
 // Info implements channel.Store.
