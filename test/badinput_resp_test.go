@@ -17,7 +17,7 @@ var malformedRESP = []struct{ name, sent string }{
 	{"a count with a plus", "*+3"},
 	{"a count with a space", "* 3"},
 	{"a count with a fraction", "*3.0"},
-	{"a count above the limit", "*1025\r\n"},
+	{"a count above the limit", "*16385\r\n"},
 	{"a count of a billion", "*1000000000"},
 	{"a count that overflows int64", "*9223372036854775808"},
 	{"a count that overflows uint64", "*18446744073709551619"},

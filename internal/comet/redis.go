@@ -70,7 +70,9 @@ func (l *loop) beginRedis(c *conn, s *redisService) {
 func (l *loop) command(c *conn, p *serving, b []byte) (n int, next next) {
 	r := p.redis
 	args, n, err := resp.ParseRequest(l.args[:0], b, l.redisLimits(c), r.trusted)
-	l.args = args
+	if l.args = args; cap(args) > maxSpareArgs {
+		l.args = nil
+	}
 	switch {
 	case err != nil:
 		l.malformed(c, p, err)
@@ -228,6 +230,9 @@ func (l *loop) beginHead(p *serving) {
 		call.take(l)
 	}
 }
+
+// maxSpareArgs is room for how many arguments is kept for the next command.
+const maxSpareArgs = 4096
 
 // errBusy is what a command fails with that finds too many others waiting for the store.
 var errBusy = errors.Join(message.ErrUnavailable, errors.New("too many commands wait: try again later"))

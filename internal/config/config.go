@@ -53,7 +53,7 @@ type Config struct {
 	// What one peer may cost. docs/design.md, "Limits by default".
 	MaxMessageBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`
 	MaxKeyBytes                   Bytes    `group:"limits" default:"255" min:"1" max:"255" reload:"yes" help:"Longest key."`
-	MaxArguments                  int      `group:"limits" default:"1024" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a command of Redis; legacy commands have 6 at most."`
+	MaxArguments                  int      `group:"limits" default:"16384" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a command of Redis; legacy commands have 6 at most."`
 	MaxCommandBytes               Bytes    `group:"limits" default:"0" min:"0" max:"1GiB" reload:"yes" help:"Largest RESP command; 0: max_message_bytes + 64 KiB on admin, 64 KiB on public."`
 	MaxHeadBytes                  Bytes    `group:"limits" default:"8KiB" min:"256" max:"1MiB" reload:"yes" help:"Largest head of an HTTP request; a reload changes it for the first of a connection."`
 	FirstPacketTimeout            Duration `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`

@@ -30,13 +30,13 @@ func TestLaterSourcesOverrideEarlierOnes(t *testing.T) {
 		name, file, variable, flag string
 		want                       int
 	}{
-		{"default", "", "", "", 1024},
+		{"default", "", "", "", 16384},
 		{"file over default", "max_arguments = 10", "", "", 10},
 		{"environment over file", "max_arguments = 10", "GOPUSH_MAX_ARGUMENTS=11", "", 11},
 		{"flag over environment", "max_arguments = 10", "GOPUSH_MAX_ARGUMENTS=11", "--max-arguments=12", 12},
 		{"flag over file", "max_arguments = 10", "", "--max-arguments=12", 12},
 		{"flag over default", "", "", "--max-arguments=12", 12},
-		{"the default again over a file", "max_arguments = 10", "", "--max-arguments=1024", 1024},
+		{"the default again over a file", "max_arguments = 10", "", "--max-arguments=16384", 16384},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -141,7 +141,7 @@ func TestDeliveriesCarryTheirIDsIfAskedFor(t *testing.T) {
 func TestKnown(t *testing.T) {
 	t.Parallel()
 	s := redis.New(newFake().Config)
-	for name, want := range map[string]bool{"ping": true, "PING": true, "MuLtI": true, "sub": false, "get": false, "": false} {
+	for name, want := range map[string]bool{"ping": true, "PING": true, "MuLtI": true, "sub": false, "get": true, "GEt": true, "nothing": false, "": false} {
 		if got := s.Known([]byte(name)); got != want {
 			t.Errorf("Known(%q) = %v, want %v", name, got, want)
 		}

@@ -14,22 +14,19 @@ type Server struct {
 
 	cfg      Config
 	commands table
-	numbered []*command // by their numbers, less one
-	cursors  *cursors   // of SCAN
+	others   map[string]bool // names of commands that Redis has and gopush has not
+	numbered []*command      // by their numbers, less one
+	cursors  *cursors        // of SCAN
 }
 
 // New returns a server.
 func New(cfg Config) *Server {
 	commands, numbered := newTable()
-	return &Server{cfg: cfg, commands: commands, numbered: numbered, cursors: newCursors()}
+	return &Server{cfg: cfg, commands: commands, others: otherCommands(), numbered: numbered, cursors: newCursors()}
 }
 
 // SetClients has s reach the connections of the node. It comes before the first command.
 func (s *Server) SetClients(c Clients) { s.cfg.Clients = c }
-
-// Known tells whether a command of this name, in any case, exists: so that a connection whose first command it is
-// speaks Redis.
-func (s *Server) Known(name []byte) bool { return s.commands.find(name) != nil }
 
 // Command carries out a command, the name and its arguments, of the connection whose session is c: it appends the reply to dst, or sets
 // step to what is to be done for it. args are the caller's: what outlives the call is copied. step.Kind is Done if
