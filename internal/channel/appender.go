@@ -33,6 +33,7 @@ type batch struct {
 	entries []Entry
 	since   time.Time // when the oldest push that is to be stored came
 	bytes   int
+	timeout timeout
 }
 
 // maxSpareEntries is how many entries a batch keeps room for between turns.
@@ -66,6 +67,7 @@ type work struct {
 func (h *Hub) runAppender() {
 	var channels []*Channel
 	var b batch
+	defer b.timeout.end()
 	for {
 		if channels = h.appending.take(channels, maxBatchChannels); len(channels) == 0 {
 			return
@@ -98,9 +100,7 @@ func (h *Hub) append(b *batch) (kept bool) {
 	if len(b.entries) == 0 {
 		return false
 	}
-	ctx, cancel := h.timeout(b.since)
-	results := h.cfg.Store.Append(ctx, b.entries)
-	cancel()
+	results := h.cfg.Store.Append(b.timeout.until(h.deadline(b.since)), b.entries)
 	kept = slices.ContainsFunc(results, isUnknown)
 	for i := range b.works {
 		w := &b.works[i]
