@@ -90,11 +90,12 @@ func (d *device) ack(ctx context.Context, s channel.Groups, found []message.Mess
 		}
 	}
 	d.mu.Unlock()
-	if _, err := s.Ack(ctx, d.key, "g", mids...); err != nil {
-		if unexpected(err) {
-			return fmt.Errorf("Ack: %w", err)
-		}
-		return nil
+	n, err := s.Ack(ctx, d.key, "g", mids...)
+	if unexpected(err) {
+		return fmt.Errorf("Ack: %w", err)
+	}
+	if err != nil || n < len(mids) {
+		return nil // a delivery may be lost with a failure, and then there is nothing to acknowledge: it comes again
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
