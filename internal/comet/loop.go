@@ -125,6 +125,7 @@ func (l *loop) turn() (busy bool) {
 	looked := l.seconds() // what has come since is read in the next turn
 	l.mu.Lock()
 	l.newTurn()
+	l.goOn() // who waited for this turn comes before who asks only now
 	l.poll.dispatch(l)
 	l.drain()
 	late := l.endWaits(slice)
