@@ -465,3 +465,32 @@ func TestNothingIsReadBehindWhatWaits(t *testing.T) {
 		t.Errorf("with a request that waits the connection is %+v, want it not read", c)
 	}
 }
+
+// greedyEngine has one connection ask for more than a turn has room for, in every turn, and in the first another one for one push.
+type greedyEngine struct {
+	*pushEngine
+	greedy, modest *conn
+	turns          int
+}
+
+func (e *greedyEngine) dispatch(l *loop) {
+	l.input(e.greedy, []byte(strings.Repeat(request("/many", 0), effortATurn/effortOfPush/100+1)))
+	if e.turns++; e.turns == 1 {
+		l.input(e.modest, []byte(request("/modest", 0)))
+	}
+}
+
+// Who found no room in a turn comes first in the next, whoever else asks.
+func TestWhoWaitsForATurnIsNotOvertaken(t *testing.T) {
+	t.Parallel()
+	p := newPublisher(t)
+	e := &greedyEngine{pushEngine: p.engine, greedy: p.conn(), modest: p.loop.add(p.ln, publisherFD+1)}
+	p.loop.poll = e
+	p.loop.turn()
+	if strings.Contains(p.got.String(), "/modest") {
+		t.Fatal("there was room for all: the test tests nothing")
+	}
+	if p.loop.turn(); !strings.Contains(p.got.String(), "/modest") {
+		t.Errorf("the second turn answered %q, and not who had waited for it", p.got.String())
+	}
+}
