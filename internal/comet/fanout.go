@@ -253,9 +253,7 @@ func (l *loop) deliver(c *conn, ref uint32, g *group, w *walk) {
 	case c.closing():
 	case c.state == served && c.ref != ref:
 		l.deliverRedis(c, ref, g, w)
-	case c.state == served:
-		l.deliverSince(c, &c.seen, c.variant, g, w)
-	case c.resuming() != nil:
+	case c.state != served && c.resuming() != nil:
 		l.hold(c.resuming(), w.now)
 	default:
 		l.deliverSince(c, &c.seen, c.variant, g, w)
