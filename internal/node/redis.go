@@ -22,11 +22,8 @@ const adminReplies = 16
 
 func (n *Node) redisConfig() redis.Config {
 	rc := redis.Config{
-		Keys: n.hub, APIKey: n.isAPIKey, APIKeyHash: n.isAPIKeyHash, APIKeys: func() any { return n.settings.Load() },
+		Keys: n.hub, Groups: n.store, APIKey: n.isAPIKey, APIKeyHash: n.isAPIKeyHash, APIKeys: func() any { return n.settings.Load() },
 		Limits: n.redisLimits, Facts: n.facts, Now: time.Now,
-	}
-	if groups, ok := n.store.(redis.Groups); ok {
-		rc.Groups = groups
 	}
 	if n.tokens != nil {
 		rc.Authorize, rc.Revocations = n.tokens.Check, n.tokens.Revocations
