@@ -234,34 +234,36 @@ func (r *reply) whether(v bool, err error) {
 
 // xgroupCreateConsumer is XGROUP CREATECONSUMER key group consumer.
 func xgroupCreateConsumer(c *call) {
-	g, ok := c.cursor(2, c.args[4])
-	if !ok {
-		return
-	}
-	consumer := string(c.args[4])
-	c.work(func(ctx context.Context, r *reply) {
+	c.onConsumer(func(ctx context.Context, g cursor, consumer string, r *reply) error {
 		created, err := g.groups.CreateConsumer(ctx, g.key, g.group, consumer)
-		if err != nil {
-			g.failedOf(r, err, textNeedsKey)
-			return
+		if err == nil {
+			r.whether(created, nil)
 		}
-		r.whether(created, nil)
+		return err
 	})
 }
 
 // xgroupDelConsumer is XGROUP DELCONSUMER key group consumer.
 func xgroupDelConsumer(c *call) {
+	c.onConsumer(func(ctx context.Context, g cursor, consumer string, r *reply) error {
+		pending, err := g.groups.DeleteConsumer(ctx, g.key, g.group, consumer)
+		if err == nil {
+			r.count(pending, nil)
+		}
+		return err
+	})
+}
+
+// onConsumer has do done with the consumer that XGROUP names, and replies what it fails with.
+func (c *call) onConsumer(do func(ctx context.Context, g cursor, consumer string, r *reply) error) {
 	g, ok := c.cursor(2, c.args[4])
 	if !ok {
 		return
 	}
 	consumer := string(c.args[4])
 	c.work(func(ctx context.Context, r *reply) {
-		pending, err := g.groups.DeleteConsumer(ctx, g.key, g.group, consumer)
-		if err != nil {
+		if err := do(ctx, g, consumer, r); err != nil {
 			g.failedOf(r, err, textNeedsKey)
-			return
 		}
-		r.count(pending, nil)
 	})
 }
