@@ -5,7 +5,8 @@
 //	defaults < file (TOML) < environment (GOPUSH_…) < flags
 //
 // A setting some_name is the flag --some-name, the variable GOPUSH_SOME_NAME and the line
-// some_name = … of the file. The package knows nothing of what the settings do.
+// some_name = … of the file; one of a part of the node, part.some_name, is --part.some-name,
+// GOPUSH_PART_SOME_NAME and part.some_name = … or a line of the table [part]. The package knows nothing of what the settings do.
 package config
 
 import (
@@ -45,10 +46,32 @@ type Config struct {
 
 	// Where messages are kept.
 	Data          string   `group:"store" default:"./gopush-data" help:"Directory of the embedded store; made if absent."`
-	Store         string   `group:"store" default:"pebble" oneof:"pebble,memory" help:"Where messages for absent devices are kept: pebble (on disk, survives kill -9), memory (lost at exit)."`
+	Store         string   `group:"store" default:"pebble" oneof:"pebble,memory,redis" help:"Where messages for absent devices are kept: pebble (on disk, survives kill -9), memory (lost at exit), redis (shared by the nodes of a cluster)."`
 	CacheBytes    Bytes    `group:"store" default:"16MiB" min:"0" max:"1TiB" help:"Memory for blocks read from the embedded store."`
 	MinFreeBytes  Bytes    `group:"store" default:"256MiB" min:"0" max:"1PiB" help:"Free disk space below which stored pushes are refused; 0: never."`
 	DefaultExpire Duration `group:"store" default:"7d" min:"1s" max:"36500d" reload:"yes" help:"How long a message is kept when its push does not say."`
+
+	// The shared store.
+	RedisAddress        []string `group:"redis" name:"redis.address" placeholder:"HOST:PORT" help:"Redis servers: one, some of a Redis Cluster, or, with redis.sentinel_master, the Sentinels; may be given several times."`
+	RedisSentinelMaster string   `group:"redis" name:"redis.sentinel-master" placeholder:"NAME" help:"Name under which Sentinels know the master; empty: redis.address are servers of Redis."`
+	RedisUsername       string   `group:"redis" name:"redis.username" placeholder:"NAME" help:"User to log in to Redis as; empty: Redis's default user."`
+	RedisPassword       Secret   `group:"redis" name:"redis.password" placeholder:"PASSWORD" help:"Password for Redis; empty: none is sent."`
+	RedisPasswordFile   string   `group:"redis" name:"redis.password-file" placeholder:"FILE" help:"File with the password for Redis, in place of redis.password."`
+	RedisTLS            bool     `group:"redis" name:"redis.tls" help:"Whether Redis is spoken to with TLS, with certificates that this system trusts."`
+	RedisWaitReplicas   int      `group:"redis" name:"redis.wait-replicas" default:"0" min:"0" max:"16" help:"Replicas of Redis that must have a message before its push is acknowledged (WAIT); 0: none."`
+	RedisPrefix         string   `group:"redis" name:"redis.prefix" default:"gopush:" help:"What the names of all keys in Redis begin with, so that others may use it too; the same on all nodes of a cluster."`
+
+	// Several nodes as one. docs/design.md, "Cluster".
+	ClusterRegistry       string   `group:"cluster" name:"cluster.registry" placeholder:"URL" help:"Where nodes find each other: zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX], or static:NAME=HOST:PORT,... with the admin addresses of all; empty: this node is alone."`
+	ClusterSecret         Secret   `group:"cluster" name:"cluster.secret" placeholder:"SECRET" help:"What nodes show each other, the same on all, 16 bytes or more."`
+	ClusterSecretFile     string   `group:"cluster" name:"cluster.secret-file" placeholder:"FILE" help:"File with the secret, in place of cluster.secret."`
+	ClusterWeight         int      `group:"cluster" name:"cluster.weight" default:"1" min:"1" max:"100" help:"Share of the keys that this node owns, beside the weights of the others."`
+	ClusterSessionTimeout Duration `group:"cluster" name:"cluster.session-timeout" default:"6s" min:"1s" max:"10m" help:"How long a node that is not heard of counts as there: then others own its keys."`
+	ClusterTLS            bool     `group:"cluster" name:"cluster.tls" help:"Whether this node speaks TLS with others; their admin listeners must have certificates."`
+	ClusterTLSCA          string   `group:"cluster" name:"cluster.tls-ca" placeholder:"FILE" help:"Certificates (PEM) that those of the other nodes must be signed by; empty: what this system trusts."`
+	AdvertiseAdmin        []string `group:"cluster" name:"advertise-admin" placeholder:"HOST:PORT" help:"Where other nodes reach this one; none: the admin addresses."`
+	Relay                 string   `group:"cluster" default:"on" oneof:"on,off" help:"What a subscriber of a key that another node owns gets: its messages all the same (on), or a reply that it is wrong here, as gopush-cluster's nodes give (off: -n, or MOVED to clients of Redis)."`
+	LegacyRPC             string   `group:"cluster" name:"legacy-rpc" default:"off" oneof:"off,on" help:"Whether web processes of gopush-cluster may push and read through this node by net/rpc on its admin listeners: from loopback and trusted_networks only."`
 
 	// What one peer may cost. docs/design.md, "Limits by default".
 	MaxMessageBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"github.com/BurntSushi/toml"
@@ -19,10 +20,23 @@ func (l *loader) readFile(file string) {
 		l.add(Mistake{From: file, Text: describe(err)})
 		return
 	}
-	for _, key := range meta.Keys() {
-		if len(key) == 1 {
-			l.readLine(key[0], values[key[0]])
+	for _, key := range meta.Keys() { // in the order of the file; part.name = … is a key of part alone
+		if value, ok := values[key[0]]; ok {
+			l.readTop(key[0], value)
+			delete(values, key[0])
 		}
+	}
+}
+
+// readTop takes a line that is in no table, or a table that has the settings of a part.
+func (l *loader) readTop(name string, value any) {
+	table, ok := value.(map[string]any)
+	if !ok || !isPart(name) {
+		l.readLine(name, value)
+		return
+	}
+	for _, inner := range slices.Sorted(maps.Keys(table)) {
+		l.readLine(name+"."+inner, table[inner])
 	}
 }
 

@@ -31,6 +31,8 @@ func groups() []kong.Group {
 		{Key: "listen", Title: "Where it listens, and as whom:"},
 		{Key: "access", Title: "Who may do what:"},
 		{Key: "store", Title: "Where messages are kept:"},
+		{Key: "redis", Title: "The shared store:"},
+		{Key: "cluster", Title: "Several nodes as one:"},
 		{Key: "limits", Title: "What one peer may cost:"},
 		{Key: "process", Title: "How the process behaves:"},
 	}
@@ -89,6 +91,8 @@ func (f *Flags) BeforeResolve(ctx *kong.Context, l *loader) error {
 func (f *Flags) AfterApply(l *loader) error {
 	l.checkVariables()
 	f.readKeys(l)
+	f.Config.ClusterSecret = readSecret(l, "cluster.secret", f.Config.ClusterSecret, f.Config.ClusterSecretFile)
+	f.Config.RedisPassword = readSecret(l, "redis.password", f.Config.RedisPassword, f.Config.RedisPasswordFile)
 	for _, mistake := range f.Config.Validate() {
 		l.add(mistake)
 	}
@@ -96,6 +100,22 @@ func (f *Flags) AfterApply(l *loader) error {
 		return l.mistakes
 	}
 	return nil
+}
+
+// readSecret returns what a setting is that may be given in a file in place of itself. The setting of the file
+// is named as it is, with _file behind.
+func readSecret(l *loader, name string, given Secret, file string) Secret {
+	if file == "" {
+		return given
+	}
+	read, err := readSecretFile(file)
+	switch {
+	case given != "":
+		l.add(Mistake{Setting: name, Text: "is given, and so is " + name + "_file: leave one out"})
+	case err != nil:
+		l.add(Mistake{Setting: name, From: name + "_file", Text: err.Error()})
+	}
+	return read
 }
 
 // readKeys adds the keys of api_keys_file to api_keys.

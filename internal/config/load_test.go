@@ -111,7 +111,7 @@ func TestEachMistakeIsToldByName(t *testing.T) {
 		{"level", "", []string{"GOPUSH_LOG_LEVEL=loud"}, nil, `log_level = "loud" (GOPUSH_LOG_LEVEL): must be debug, info, warn or error`},
 		{"network", "trusted_networks = ['10.0.0.1']", nil, nil, `trusted_networks = "10.0.0.1" (FILE): a network is ADDRESS/BITS`},
 		{"address", "", nil, []string{"--public=6969"}, `public = "6969" (--public): an address is HOST:PORT`},
-		{"word", "", nil, []string{"--store=redis"}, `store = "redis" (--store): must be one of pebble, memory`},
+		{"word", "", nil, []string{"--store=sqlite"}, `store = "sqlite" (--store): must be one of pebble, memory, redis`},
 		{"below the range", "min_heartbeat = '10ms'", nil, nil, `min_heartbeat = "10ms" (FILE): must be 1s or more`},
 		{"above the range", "", []string{"GOPUSH_MAX_KEY_BYTES=256"}, nil, "max_key_bytes = 256 (GOPUSH_MAX_KEY_BYTES): must be 255 or less"},
 		{"negative number", "max_connections = -1", nil, nil, "max_connections = -1 (FILE): must be 0 or more"},

@@ -28,7 +28,8 @@ func Example() string {
 	return `# gopush.example.toml: every setting, with its default.
 #
 # A setting some_name is also the variable GOPUSH_SOME_NAME and the flag --some-name; a variable
-# overrides this file, a flag overrides both. Sizes are bytes or have a unit (64KiB, 1MiB, 2GiB),
+# overrides this file, a flag overrides both. Settings of a part, as cluster.weight, may also stand
+# in a table, [cluster], behind all that are in none; their variables are as GOPUSH_CLUSTER_WEIGHT. Sizes are bytes or have a unit (64KiB, 1MiB, 2GiB),
 # so have durations (250ms, 5s, 12h, 7d). "gopush check-config --config FILE" checks a file.
 # Settings marked [reload] are taken over on SIGHUP; [reload: certificates] means their files.
 ` + c.print("# ")
@@ -61,10 +62,10 @@ func title(group string) string {
 func line(name string, value any) string {
 	var out bytes.Buffer
 	encoder := toml.NewEncoder(&out)
-	if err := encoder.Encode(map[string]any{name: value}); err != nil {
+	if err := encoder.Encode(map[string]any{"value": value}); err != nil {
 		panic("config: " + name + ": " + err.Error()) // plain returns nothing that TOML cannot hold
 	}
-	return strings.TrimSpace(out.String())
+	return name + strings.TrimPrefix(strings.TrimSpace(out.String()), "value") // a name with a dot would be quoted
 }
 
 // comment says what the setting does, its range, and whether SIGHUP applies it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -12,7 +13,7 @@ import (
 // setting is one field of Config with what its tags say.
 type setting struct {
 	reflect.StructField
-	name string // as in the file: some_name
+	name string // as in the file: some_name, or part.some_name
 }
 
 // settings lists the fields of Config in their order.
@@ -49,14 +50,24 @@ func names() []string {
 	return all
 }
 
-func (s setting) flag() string     { return "--" + strings.ReplaceAll(s.name, "_", "-") }
-func (s setting) variable() string { return variablePrefix + strings.ToUpper(s.name) }
+// isPart tells whether settings have names of the form name.some_name.
+func isPart(name string) bool {
+	return slices.ContainsFunc(names(), func(s string) bool { return strings.HasPrefix(s, name+".") })
+}
+
+func (s setting) flag() string { return "--" + strings.ReplaceAll(s.name, "_", "-") }
+
+func (s setting) variable() string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+}
 
 // of returns the setting's value in c.
 func (s setting) of(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(s.Index) }
 
 // secret tells whether what was given for the setting must not be repeated.
-func (s setting) secret() bool { return s.Type == reflect.TypeFor[[]APIKey]() }
+func (s setting) secret() bool {
+	return s.Type == reflect.TypeFor[[]APIKey]() || s.Type == reflect.TypeFor[Secret]()
+}
 
 // plain returns a value in the words of the file: a number, a bool, a string, or a list of them.
 // Secrets are masked.

@@ -31,6 +31,8 @@ func (c Config) Validate() Mistakes {
 	c.checkListeners(add)
 	c.checkExposure(add)
 	c.checkNames(add)
+	c.checkRedis(add)
+	c.checkCluster(add)
 	return found
 }
 

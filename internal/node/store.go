@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"log/slog"
 
 	"gopush/internal/channel"
@@ -20,6 +21,9 @@ type store interface {
 }
 
 func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
+	if cfg.Store == "redis" {
+		return nil, errors.New("store = redis is not there yet")
+	}
 	if cfg.Store == "memory" {
 		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey}), nil
 	}

@@ -1,0 +1,147 @@
+package config_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gopush/internal/config"
+)
+
+// member are the settings of a node that may be one of a cluster.
+var member = []string{"--store=redis", "--redis.address=127.0.0.1:6379", "--cluster.registry=etcd://127.0.0.1:2379", "--cluster.secret=0123456789abcdef"}
+
+func TestSettingsOfAPartComeFromEverySource(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, file string
+		environ    []string
+		args       []string
+		want       int
+	}{
+		{"default", "", nil, nil, 1},
+		{"a line", "cluster.weight = 2", nil, nil, 2},
+		{"a table", "loops = 1\n[cluster]\nweight = 3", nil, nil, 3},
+		{"an inline table", "cluster = { weight = 3 }", nil, nil, 3},
+		{"two tables", "[redis]\ntls = true\n[cluster]\nweight = 4", nil, nil, 4},
+		{"a variable over a table", "[cluster]\nweight = 3", []string{"GOPUSH_CLUSTER_WEIGHT=5"}, nil, 5},
+		{"a flag over a variable", "", []string{"GOPUSH_CLUSTER_WEIGHT=5"}, []string{"--cluster.weight=6"}, 6},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(append([]string{"--config", write(t, "gopush.toml", row.file)}, row.args...), row.environ)
+			if err != nil || c.ClusterWeight != row.want {
+				t.Errorf("file %q, environment %q, flags %q: cluster.weight = %d, %v; want %d", row.file, row.environ, row.args, c.ClusterWeight, err, row.want)
+			}
+		})
+	}
+}
+
+// TestWhatKeepsANodeFromAClusterIsTold has a row for each rule: the setting by name, and what to do.
+func TestWhatKeepsANodeFromAClusterIsTold(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		args []string // behind those of member
+		want string
+	}{
+		{"embedded store", []string{"--store=pebble"}, `store = "pebble" (--store): nodes of a cluster share one store, and this one is of one node: set store = redis and redis.address`},
+		{"store in memory", []string{"--store=memory"}, `store = "memory" (--store): nodes of a cluster share one store`},
+		{"no secret", []string{"--cluster.secret="}, "cluster.secret (--cluster.secret): missing: nodes show it each other; set cluster.secret or cluster.secret_file"},
+		{"short secret", []string{"--cluster.secret=fifteen-bytes.."}, `cluster.secret = "***" (--cluster.secret): must be 16 bytes or more`},
+		{"secret twice", []string{"--cluster.secret-file=/no/file"}, "cluster.secret (--cluster.secret): is given, and so is cluster.secret_file"},
+		{"no file of a password", []string{"--redis.password-file=/no/file"}, "redis.password (redis.password_file): open /no/file"},
+		{"address without port", []string{"--redis.address=redis"}, `redis.address = ["127.0.0.1:6379", "redis"] (--redis.address): each must be HOST:PORT`},
+		{"braces in the prefix", []string{"--redis.prefix={a}"}, "redis.prefix"},
+		{"unknown registry", []string{"--cluster.registry=consul://a:1"}, "cluster.registry = \"consul://a:1\" (--cluster.registry): must be zookeeper://"},
+		{"registry without port", []string{"--cluster.registry=zookeeper://a,b:2181"}, "must be zookeeper://"},
+		{"static without names", []string{"--cluster.registry=static:10.0.0.1:6970"}, "each node must be NAME=HOST:PORT"},
+		{"static with a name twice", []string{"--cluster.registry=static:a=h:1,a=h:2"}, "the node a is given twice"},
+		{"static without this node", []string{"--cluster.registry=static:a=h:1", "--node=b"}, "must name this node too: node = b"},
+		{"weight", []string{"--cluster.weight=0"}, "cluster.weight (--cluster.weight): must be 1 or more"},
+		{"no admin listener", []string{"--admin="}, "admin = [] (--admin): missing: other nodes"},
+		{"admin everywhere", []string{"--admin=:6970", "--api-keys=a:12345678"}, "advertise_admin: missing: admin = :6970 does not say where"},
+		{"admin everywhere, in six", []string{"--admin=[::]:6970", "--api-keys=a:12345678"}, "advertise_admin: missing: admin = [::]:6970 does not say where"},
+		{"name with a slash", []string{"--node=a/b"}, `node = "a/b" (--node): the name of a node in a cluster`},
+		{"net/rpc for nobody", []string{"--legacy-rpc=on", "--admin=10.0.0.1:6970", "--api-keys=a:12345678"}, "trusted_networks: missing: legacy_rpc = on"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(append(member[:len(member):len(member)], row.args...), nil)
+			if got := fmt.Sprint(err); !strings.Contains(got, row.want) || strings.Count(got, "\n") > 1 {
+				t.Errorf("%q:\n%s\nwant one line with\n  %s", row.args, got, row.want)
+			}
+		})
+	}
+}
+
+func TestASharedStoreNeedsAnAddress(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load([]string{"--store=redis"}, nil)
+	if want := "redis.address: missing: store = redis needs the HOST:PORT"; !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestWhatMayBeInAClusterLoads(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		nil,
+		{"--cluster.registry=zookeeper://a:2181,b:2181/prefix"},
+		{"--cluster.registry=static:a=10.0.0.1:6970,b=[::1]:6970", "--node=a"},
+		{"--admin=:6970", "--api-keys=a:12345678", "--advertise-admin=10.0.0.1:6970", "--legacy-rpc=on", "--trusted-networks=10.0.0.0/8"},
+		{"--redis.address=a:1", "--redis.address=b:1", "--redis.sentinel-master=m", "--redis.wait-replicas=1", "--relay=off"},
+	} {
+		if _, err := config.Load(append(member[:len(member):len(member)], args...), nil); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func TestUnknownLinesOfATableAreTold(t *testing.T) {
+	t.Parallel()
+	file := write(t, "gopush.toml", "[cluster]\nregistri = 'x'\n[cluster.weight]\na = 1\n[clutter]\nb = 1")
+	_, err := config.Load([]string{"--config", file}, nil)
+	want := `3 mistakes in the configuration:
+  cluster.registri (FILE): no such setting; did you mean cluster.registry?
+  cluster.weight (FILE): wants a string, a number, true or false, or a list of strings
+  clutter (FILE): no such setting`
+	if diff := cmp.Diff(want, strings.ReplaceAll(fmt.Sprint(err), file, "FILE")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSecretsMayBeInFiles(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load([]string{"--cluster.secret-file", write(t, "cluster", "0123 456789abcdef\r\n"), "--redis.password-file", write(t, "redis", "pass word")}, nil)
+	if err != nil || c.ClusterSecret != "0123 456789abcdef" || c.RedisPassword != "pass word" {
+		t.Errorf("cluster.secret, redis.password = %q, %q, %v", string(c.ClusterSecret), string(c.RedisPassword), err)
+	}
+	for name, text := range map[string]string{"an empty file": "\n", "two lines": "hush-1\nhush-2\n"} {
+		_, err := config.Load([]string{"--cluster.secret-file", write(t, "cluster", text)}, nil)
+		if got := fmt.Sprint(err); !strings.Contains(got, "must hold one line, the secret") || strings.Contains(got, "hush") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSecretsOfAClusterAreNeverTold(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(append(member[:len(member):len(member)], "--cluster.secret=hush-hush-hush-hush", "--redis.password=hush"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, short := config.Load(append(member[:len(member):len(member)], "--cluster.secret=hush"), nil)
+	for what, told := range map[string]string{
+		"TOML": c.TOML(), "Map": fmt.Sprint(c.Map()), "%v": fmt.Sprintf("%v", c), "%#v": fmt.Sprintf("%#v", c), "a short one": fmt.Sprint(short),
+	} {
+		if strings.Contains(told, "hush") {
+			t.Errorf("%s tells a secret: %s", what, told)
+		}
+	}
+	if want := "cluster.secret = \"***\""; !strings.Contains(c.TOML(), want) {
+		t.Errorf("TOML has no line %s:\n%s", want, c.TOML())
+	}
+}

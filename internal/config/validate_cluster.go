@@ -1,0 +1,126 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// minClusterSecret is the least length of the secret of a cluster: who listens to two nodes can try secrets out.
+const minClusterSecret = 16
+
+// checkRedis finds what is missing for the shared store.
+func (c *Config) checkRedis(add func(name, text string)) {
+	if c.Store == "redis" && len(c.RedisAddress) == 0 {
+		add("redis.address", "missing: store = redis needs the HOST:PORT of a Redis server, of some of a Redis Cluster, or of Sentinels (then with redis.sentinel_master)")
+	}
+	checkHostPorts("redis.address", c.RedisAddress, add)
+	if strings.ContainsAny(c.RedisPrefix, "{}") {
+		add("redis.prefix", "must have no { and no }: they say where a Redis Cluster keeps a key")
+	}
+}
+
+// checkCluster finds what would keep a node from being one of several. docs/design.md, "Cluster".
+func (c *Config) checkCluster(add func(name, text string)) {
+	checkHostPorts("advertise_admin", c.AdvertiseAdmin, add)
+	c.checkLegacyRPC(add)
+	if c.ClusterRegistry == "" {
+		return
+	}
+	checkRegistry(c.ClusterRegistry, c.Node, add)
+	if c.Store == "pebble" || c.Store == "memory" {
+		add("store", "nodes of a cluster share one store, and this one is of one node: set store = redis and redis.address, or leave cluster.registry out")
+	}
+	switch {
+	case c.ClusterSecret == "":
+		add("cluster.secret", "missing: nodes show it each other; set cluster.secret or cluster.secret_file to the same 16 bytes or more on all")
+	case len(c.ClusterSecret) < minClusterSecret:
+		add("cluster.secret", "must be 16 bytes or more")
+	}
+	c.checkReach(add)
+}
+
+// checkReach finds out whether others can reach this node.
+func (c *Config) checkReach(add func(name, text string)) {
+	if len(c.Admin) == 0 {
+		add("admin", "missing: other nodes of a cluster connect to an admin address")
+	}
+	for _, a := range c.Admin {
+		if len(c.AdvertiseAdmin) > 0 {
+			break
+		}
+		if a.everywhere() {
+			add("advertise_admin", "missing: admin = "+a.HostPort+" does not say where other nodes reach this one; set advertise_admin = HOST:PORT")
+		}
+		if a.TLS() && !c.ClusterTLS {
+			add("cluster.tls", "must be true: admin = "+a.HostPort+" speaks TLS, and nodes that are set up as this one would not")
+		}
+	}
+	if strings.ContainsAny(c.Node, "/,=") || strings.ContainsFunc(c.Node, func(r rune) bool { return r <= ' ' }) {
+		add("node", "the name of a node in a cluster must have no blank and none of / , =")
+	}
+}
+
+// checkLegacyRPC finds out whether whoever is to call may.
+func (c *Config) checkLegacyRPC(add func(name, text string)) {
+	if c.LegacyRPC != "on" || len(c.TrustedNetworks) > 0 {
+		return
+	}
+	for _, a := range c.Admin {
+		if !a.Loopback() {
+			add("trusted_networks", "missing: legacy_rpc = on answers loopback and trusted_networks only, and admin = "+a.HostPort+" is beyond loopback; name the networks of the web processes")
+		}
+	}
+}
+
+// checkRegistry finds out whether url is one of a registry; what it names is seen when the node starts.
+func checkRegistry(url, node string, add func(name, text string)) {
+	const forms = "must be zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX] or static:NAME=HOST:PORT,..."
+	if list, ok := strings.CutPrefix(url, "static:"); ok {
+		checkStatic(list, node, add)
+		return
+	}
+	scheme, rest, ok := strings.Cut(url, "://")
+	hosts, _, _ := strings.Cut(rest, "/")
+	if !ok || scheme != "zookeeper" && scheme != "etcd" {
+		add("cluster.registry", forms)
+		return
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if name, port, err := net.SplitHostPort(host); err != nil || name == "" || port == "" {
+			add("cluster.registry", forms)
+			return
+		}
+	}
+}
+
+// checkStatic finds out whether a list names each node once, and this one.
+func checkStatic(list, node string, add func(name, text string)) {
+	seen := map[string]bool{}
+	for element := range strings.SplitSeq(list, ",") {
+		name, addr, _ := strings.Cut(element, "=")
+		host, port, err := net.SplitHostPort(addr)
+		switch {
+		case name == "" || err != nil || host == "" || port == "":
+			add("cluster.registry", "each node must be NAME=HOST:PORT, its admin address, as static:a=10.0.0.1:6970,b=10.0.0.2:6970")
+			return
+		case seen[name]:
+			add("cluster.registry", "the node "+name+" is given twice")
+			return
+		}
+		seen[name] = true
+	}
+	if node != "" && !seen[node] {
+		add("cluster.registry", "must name this node too: node = "+node)
+	}
+}
+
+// everywhere tells whether the address is every one of the machine, so none that others can be told.
+func (a Address) everywhere() bool {
+	host, _, err := net.SplitHostPort(a.HostPort)
+	if err != nil || host == "" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsUnspecified()
+}
