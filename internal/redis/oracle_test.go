@@ -21,6 +21,25 @@ func TestWhateverIsDoneRepliesAreThoseOfRedis(t *testing.T) {
 	}
 }
 
+// Scripts keep out of what no reply shows: a node that goes on waiting where Redis tells that a group is destroyed.
+func TestScriptsDoNotDestroyWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s, err := redistest.ParseScript(`
+		XGROUP CREATE /k g $ MKSTREAM
+		XREADGROUP GROUP g c BLOCK 0 STREAMS /k >
+		1> XGROUP DESTROY /k g
+		1> DEL /k
+		1> XADD /k * a b
+		XGROUP DESTROY /k g
+	`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := redistest.Compare(serveGateway(t), redistest.Start(t), "r", s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // FuzzReplies: the same, with scripts that are found by what they reach.
 func FuzzReplies(f *testing.F) {
 	for seed := range uint64(8) {

@@ -121,11 +121,18 @@ func (w *twin) blocks(l *line) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(list.text, " flags=b ") {
+		if blocked(list.text) {
 			return nil
 		}
 	}
 	return fmt.Errorf("%s does not wait in gopush", showCommands(l.sent))
+}
+
+// blocked tells whether a line of CLIENT LIST has the flag b, among others or alone.
+func blocked(client string) bool {
+	_, flags, _ := strings.Cut(client, " flags=")
+	flags, _, _ = strings.Cut(flags, " ")
+	return strings.Contains(flags, "b")
 }
 
 func showCommands(commands [][]string) string { return step{commands: commands}.String()[3:] }

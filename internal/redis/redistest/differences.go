@@ -18,6 +18,7 @@ type difference struct {
 //     shard channels have names of their own here.
 //   - A connection gets the messages of each key in order, but not those of different keys: sortDeliveries.
 //   - A read that waits may get more than the message that ends its waiting; what is trimmed as it is added ends no waiting: (*twin).leftOut.
+//   - A read that waits for a group which is destroyed goes on waiting, until something is stored: (*twin).leftOut.
 //   - A PSUBSCRIBE may deliver what was published just before it, too, and who unsubscribes may miss it: (*twin).leftOut.
 //   - A deleted key's last id is known for 30 days, so that no id is given twice: (*twin).key.
 //   - A HELLO with a mistake does nothing; Redis does what stands before the mistake.

@@ -25,6 +25,18 @@ func TestRedisRepliesAsRedis(t *testing.T) {
 	})
 }
 
+// Who waits is seen, whatever else CLIENT LIST has to tell.
+func TestAWaitIsSeenAmongOtherFlags(t *testing.T) {
+	t.Parallel()
+	s, err := redistest.ParseScript("CLIENT NO-EVICT on\nXADD /k 1-1 a b\nXREAD BLOCK 0 STREAMS /k 1-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := redistest.Compare(redistest.Start(t), redistest.Start(t), "r", s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Each script makes a server differ from itself: it shows something that only one of two runs has done.
 func TestDifferencesAreFound(t *testing.T) {
 	t.Parallel()

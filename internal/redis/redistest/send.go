@@ -65,6 +65,8 @@ func (w *twin) leftOut(commands [][]string) func(args []string, sent [][]string)
 			return true // a read that waits for somebody should be the only one that waits
 		case (waits || waited) && name == "xadd" && trims(args):
 			return true // where the new message is trimmed at once, Redis wakes a reader to show it nothing, a node does not
+		case ends(args) && slices.ContainsFunc(args, w.awaited):
+			return true // Redis wakes a reader whose group goes, a node when next something is stored
 		case slices.ContainsFunc(sent, timing):
 			return name != "ping" && name != "echo" // Redis shows a reader what there is after the XADD, a node may show what came next, too
 		case slices.ContainsFunc(sent, publishes):
@@ -73,6 +75,20 @@ func (w *twin) leftOut(commands [][]string) func(args []string, sent [][]string)
 		}
 		return false
 	}
+}
+
+// ends tells whether a command may remove a group.
+func ends(args []string) bool {
+	return strings.EqualFold(args[0], "del") || strings.EqualFold(args[0], "xgroup") && len(args) > 1 && strings.EqualFold(args[1], "destroy")
+}
+
+// awaited tells whether an argument is a key of which a group is waited for.
+func (w *twin) awaited(a string) bool {
+	return strings.HasPrefix(a, "/") && slices.ContainsFunc(w.lines, func(l *line) bool {
+		return l.waits && slices.ContainsFunc(l.sent, func(args []string) bool {
+			return strings.EqualFold(args[0], "xreadgroup") && slices.Contains(args, w.key(a, false))
+		})
+	})
 }
 
 // trims tells whether an XADD trims.
