@@ -91,7 +91,7 @@ func TestNoMutablePackageVariables(t *testing.T) {
 func house(t *testing.T) map[string][]string {
 	t.Helper()
 	arrows := map[string][]string{
-		"cmd/gopush":      {"bench", "client", "config", "demo", "message", "node"},
+		"cmd/gopush":      {"bench", "client", "config", "demo", "message", "node", "ring"},
 		"client":          {"message", "wire", "wire/resp", "wire/ws"},
 		"node":            {"*"},
 		"store/storetest": {"channel", "message"},

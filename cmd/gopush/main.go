@@ -24,6 +24,7 @@ type cli struct {
 	Push        pushCmd          `cmd:"" help:"Push a message, or lines of standard input."`
 	Demo        demoCmd          `cmd:"" help:"Push a text of this machine to 1,000 devices through a crash, and count what came."`
 	Bench       benchCmd         `cmd:"" help:"Measure a node: what messages, connections and devices that come back cost it."`
+	Ring        ringCmd          `cmd:"" help:"Say which node of a cluster owns a key."`
 	CheckConfig checkConfigCmd   `cmd:"" help:"Check the configuration and print what it comes to."`
 	Version     versionCmd       `cmd:"" help:"Print the version."`
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
