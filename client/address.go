@@ -43,7 +43,19 @@ type address struct {
 	base *url.URL // for HTTP requests to the same listener, with the path that all begin with
 }
 
-// parseAddress reads Config.Addr.
+// parseAddresses reads Config.Addr: one address, or several with commas between them.
+func parseAddresses(s string) (all []address, err error) {
+	for one := range strings.SplitSeq(s, ",") {
+		a, err := parseAddress(strings.TrimSpace(one))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// parseAddress reads one address.
 func parseAddress(s string) (address, error) {
 	if !strings.Contains(s, "://") {
 		s = "tcp://" + s

@@ -23,7 +23,8 @@ const (
 type Config struct {
 	// Addr is a public listener of a node: "HOST:PORT" or "tcp://HOST:PORT" (port 6969 unless
 	// given), "tls://…", "ws://HOST:PORT/PATH" or "wss://…". A path is for servers behind a
-	// proxy, and stands before the server's own /sub.
+	// proxy, and stands before the server's own /sub. Of a cluster, where any node serves any key, several
+	// may be given with commas between them: whenever a connection is lost or not made, the next one is tried.
 	Addr string
 	// Key to subscribe to: 1 to 255 bytes of UTF-8 without control characters.
 	Key string

@@ -22,7 +22,7 @@ func (s *subscription) locate(ctx context.Context) error {
 	}
 	now, err := s.serverTime(ctx)
 	if err != nil {
-		return fmt.Errorf("ask %s for its time: %w", s.addr.host, err)
+		return fmt.Errorf("ask %s for its time: %w", s.addr().host, err)
 	}
 	s.last, s.located = now&^(message.MidStep-1)-message.MidStep, true
 	return nil
@@ -30,12 +30,12 @@ func (s *subscription) locate(ctx context.Context) error {
 
 // serverTime asks the node for its clock, in ticks of 100 ns since the Unix epoch.
 func (s *subscription) serverTime(ctx context.Context) (int64, error) {
-	conn, err := s.addr.dial(ctx, &s.cfg)
+	conn, err := s.addr().dial(ctx, &s.cfg)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	resp, _, err := exchange(conn, s.addr.request("1/time/get"))
+	resp, _, err := exchange(conn, s.addr().request("1/time/get"))
 	if err != nil {
 		return 0, err
 	}

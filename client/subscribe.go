@@ -35,9 +35,10 @@ func Subscribe(ctx context.Context, cfg Config, handle func(Message) error) erro
 // subscription is one call of Subscribe. Only the goroutine of the call touches it.
 type subscription struct {
 	cfg    Config
-	addr   address
+	addrs  []address // at least one
 	handle func(Message) error
 
+	turn    int       // of addrs: where to connect to
 	located bool      // whether last is known
 	last    int64     // mid of the last message delivered, or the position to resume after
 	told    int64     // what a gap was told up to since the last delivery; noGap: none was
@@ -48,16 +49,19 @@ func newSubscription(cfg Config, handle func(Message) error) (*subscription, err
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	addr, err := parseAddress(cfg.Addr)
+	addrs, err := parseAddresses(cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{cfg: cfg, addr: addr, handle: handle, located: cfg.After != "", told: noGap}
+	s := &subscription{cfg: cfg, addrs: addrs, handle: handle, located: cfg.After != "", told: noGap}
 	if s.located {
 		s.last, err = message.ParseID(cfg.After)
 	}
 	return s, err
 }
+
+// addr is where to connect to now.
+func (s *subscription) addr() *address { return &s.addrs[s.turn] }
 
 // run makes connections until one ends for good.
 func (s *subscription) run(ctx context.Context) error {
@@ -73,6 +77,7 @@ func (s *subscription) run(ctx context.Context) error {
 			attempt = 0
 		}
 		pause := s.cfg.Backoff(attempt)
+		s.turn = (s.turn + 1) % len(s.addrs)
 		s.cfg.OnDisconnect(err, pause)
 		if err := sleep(ctx, pause); err != nil {
 			return err

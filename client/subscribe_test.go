@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,6 +35,30 @@ func TestResumesAfterTheLastMessageDelivered(t *testing.T) {
 		})
 		cfg.After = "0-40"
 		wantMids(t, collect(t, cfg, 56), 44, 48, 52, 56)
+	})
+}
+
+// Of several addresses the next is tried when a connection was lost, refused or not made.
+func TestSeveralAddressesAreTriedInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t, script{
+			func(p *peer) { p.wantSub(0); p.send("+h\r\n"); p.sendMessages(0, 4) },
+			func(p *peer) { p.wantSub(4); p.send("-n\r\n") },
+			func(p *peer) {},
+			func(p *peer) { p.wantSub(4); p.send("+h\r\n"); p.sendMessages(4, 8); p.drain() },
+		})
+		var dialled []string
+		dial := cfg.Dial
+		cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dialled = append(dialled, addr)
+			return dial(ctx, network, addr)
+		}
+		cfg.Addr = "a:1, tcp://b,c:3"
+		wantMids(t, collect(t, cfg, 8), 4, 8)
+		if want := []string{"a:1", "b:6969", "c:3", "a:1"}; !slices.Equal(dialled, want) {
+			t.Errorf("connected to %v, want %v", dialled, want)
+		}
 	})
 }
 
@@ -454,6 +479,7 @@ func TestMistakesInConfig(t *testing.T) {
 		"size":             {func(c *client.Config) { c.MaxMessageBytes = -1 }, "MaxMessageBytes -1"},
 		"no address":       {func(c *client.Config) { c.Addr = "" }, "want HOST:PORT"},
 		"scheme":           {func(c *client.Config) { c.Addr = "http://a:1" }, "want HOST:PORT, or tcp://"},
+		"one of several":   {func(c *client.Config) { c.Addr = "a:1,,b:2" }, "want HOST:PORT"},
 		"port":             {func(c *client.Config) { c.Addr = "a:b" }, "address"},
 		"path on TCP":      {func(c *client.Config) { c.Addr = "tcp://a:1/sub" }, "want only a host and port"},
 		"query":            {func(c *client.Config) { c.Addr = "ws://a:1/?key=k" }, "want only a host and port"},

@@ -29,7 +29,7 @@ type transport interface {
 
 // dial connects and subscribes after the last position.
 func (s *subscription) dial(ctx context.Context) (transport, error) {
-	conn, err := s.addr.dial(ctx, &s.cfg)
+	conn, err := s.addr().dial(ctx, &s.cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +39,14 @@ func (s *subscription) dial(ctx context.Context) (transport, error) {
 	}
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("subscribe at %s: %w", s.addr.host, err)
+		return nil, fmt.Errorf("subscribe at %s: %w", s.addr().host, err)
 	}
 	t.patience(s.cfg.Heartbeat + replyGrace)
 	return t, nil
 }
 
 func (s *subscription) open(conn net.Conn) (transport, error) {
-	if s.addr.webSocket {
+	if s.addr().webSocket {
 		return s.openWebSocket(conn)
 	}
 	return s.openRESP(conn)

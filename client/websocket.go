@@ -25,7 +25,7 @@ type webSocket struct {
 }
 
 func (s *subscription) openWebSocket(conn net.Conn) (transport, error) {
-	req := s.addr.request("sub")
+	req := s.addr().request("sub")
 	query := url.Values{
 		"key":       {s.cfg.Key},
 		"heartbeat": {heartbeatSeconds(s.cfg.Heartbeat)},

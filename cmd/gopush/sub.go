@@ -20,7 +20,7 @@ import (
 
 type subCmd struct {
 	Keys      []string        `arg:"" name:"key" help:"Keys to subscribe to, each over a connection of its own."`
-	Addr      string          `default:"127.0.0.1:6969" placeholder:"ADDR" help:"Public listener of a node: HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT (${default})."`
+	Addr      string          `default:"127.0.0.1:6969" placeholder:"ADDR" help:"Public listener of a node: HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT (${default}). Of a cluster several, with commas between them: when one is gone the next is tried."`
 	Token     string          `env:"GOPUSH_TOKEN" placeholder:"TOKEN" help:"Token that opens the keys. Others can see a flag in the list of processes; the environment hides it"`
 	After     string          `placeholder:"ID" help:"Begin after this message; 0: with the oldest that is kept. Without it: from now on."`
 	JSON      bool            `name:"json" help:"Print each message as a JSON object: id, key, payload."`
