@@ -92,13 +92,6 @@ func (b *bucket) keep(hash uint64, c *Channel) {
 	}
 }
 
-// heard has whoever subscribes to c as the first see nothing that was released before.
-func (b *bucket) heard(c *Channel) {
-	if c.unused() && c.state&used == 0 {
-		c.released = max(c.released, b.last)
-	}
-}
-
 // remember has what c knows of mids, and the store does not, stay in last.
 func (b *bucket) remember(c *Channel) {
 	if c.released > c.stored {
@@ -120,7 +113,7 @@ func (b *bucket) appendSubscribed(keys []string) []string {
 	defer b.mu.Unlock()
 	for _, c := range b.channels {
 		for ; c != nil; c = c.next {
-			if c.subscribers() > 0 {
+			if c.receivers() > 0 {
 				keys = append(keys, c.key)
 			}
 		}

@@ -63,10 +63,16 @@ const (
 	used                        // something was released
 	staying                     // it is among those that its bucket keeps
 	doubtful                    // the store may hold what was not released: look before the next append
+	relayed                     // another node gives its messages their order: they come by Feed. It stays until Unrelay
+	placed                      // with relayed: released is a place in that order
+	behind                      // the store may hold what was not released, and nobody will say so: read on from released
 )
 
 // certain tells whether what is known of the store holds.
-func (s state) certain() bool { return s&(loaded|doubtful) == loaded }
+func (s state) certain() bool { return s&(loaded|doubtful|relayed|behind) == loaded }
+
+// withoutPlace takes away what is known of what was released and stored.
+const withoutPlace = ^(loaded | used | doubtful | placed | behind)
 
 // slot is what a channel knows of one sink's subscribers.
 type slot struct {
@@ -81,6 +87,11 @@ type extra struct {
 	queue []*pending // pushes that wait for a loader or the appender, in order
 
 	followers int // of those that the slots count, who only waits for stored messages
+	links     int // of those that the slots count, other nodes, each once beside its subscribers
+
+	held  []*message.Message // by mid: what was fed while nothing could be released
+	bytes int                // of held
+	again bool               // the store is to be read to its end once more: who reads it now may have passed what is missing here
 }
 
 // Key returns the key of c, or the text of the pattern, which never changes.
@@ -106,15 +117,23 @@ func (c *Channel) idle() bool { return c.state&scheduled == 0 && !c.waits() }
 
 // tidy drops c's extra if there is nothing in it.
 func (c *Channel) tidy() {
-	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 {
+	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 && x.links == 0 && len(x.held) == 0 && !x.again {
 		c.extra = nil
 	}
 }
 
 // unused tells whether c can be forgotten.
-func (c *Channel) unused() bool { return c.listeners() == 0 && c.idle() }
+func (c *Channel) unused() bool { return c.listeners() == 0 && c.idle() && c.state&relayed == 0 }
 
-// subscribers counts the subscribers.
+// receivers counts the subscribers, those of other nodes included.
+func (c *Channel) receivers() int {
+	if c.extra == nil {
+		return int(c.count)
+	}
+	return c.subscribers() - c.extra.links
+}
+
+// subscribers counts the subscribers and the nodes that follow.
 func (c *Channel) subscribers() int {
 	if c.extra == nil {
 		return int(c.count)

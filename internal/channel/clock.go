@@ -18,6 +18,9 @@ const (
 	limitRenew   = 5 * time.Second
 	limitReserve = time.Second // for keys that are ahead of the clock
 	limitRetry   = time.Second // between renewals that fail
+
+	sharedAhead = 4 * time.Second // where other nodes begin above this one's limit, now and then
+	sharedRenew = 2 * time.Second
 )
 
 // clock mints mids. It mints none above a limit that the store has first been told, so that
@@ -27,7 +30,9 @@ type clock struct {
 	node  string
 	store Limits // nil: nothing outlives the process
 
-	floor int64         // no mid is minted at or below; set at start, never changed
+	ahead, renewAt int64 // limitAhead and limitRenew, in ticks of a mid; set at start, never changed
+
+	floor atomic.Int64  // no mid is minted at or below
 	mu    sync.Mutex    // one renewal at a time; held over it
 	limit atomic.Int64  // no mid is minted above
 	stuck atomic.Bool   // the last renewal failed
@@ -37,19 +42,38 @@ type clock struct {
 
 // newClock reads the limits that were written and writes the first of its own.
 func newClock(ctx context.Context, cfg Config) (*clock, error) {
-	k := &clock{now: cfg.Now, node: cfg.Node, renew: make(chan struct{}, 1), log: cfg.Log}
+	k := &clock{
+		now: cfg.Now, node: cfg.Node, renew: make(chan struct{}, 1), log: cfg.Log,
+		ahead: midsOf(limitAhead), renewAt: midsOf(limitRenew),
+	}
+	if cfg.Owns != nil {
+		k.ahead, k.renewAt = midsOf(sharedAhead), midsOf(sharedRenew)
+	}
 	limits, ok := cfg.Store.(Limits)
 	if !ok {
 		k.limit.Store(math.MaxInt64)
 		return k, nil
 	}
 	k.store = limits
-	var err error
-	if k.floor, err = limits.MidLimit(ctx); err != nil {
-		return nil, err
-	}
-	return k, k.advance(ctx, 0)
+	return k, k.raise(ctx)
 }
+
+// raise reads the limits that were written, and mints above them from now on.
+func (k *clock) raise(ctx context.Context) error {
+	if k.store == nil {
+		return nil
+	}
+	limit, err := k.store.MidLimit(ctx)
+	if err != nil {
+		return err
+	}
+	for floor := k.floor.Load(); floor < limit && !k.floor.CompareAndSwap(floor, limit); floor = k.floor.Load() {
+	}
+	return k.advance(ctx, 0)
+}
+
+// most returns a mid that no clock which is not far from this one has passed.
+func (k *clock) most() int64 { return max(message.MidAt(k.now()), k.floor.Load()) + 2*k.ahead }
 
 // reach returns once mids up to mid may be given, or why they may not. The owner of a key needs
 // it after another node, whose limit was higher.
@@ -74,11 +98,11 @@ func (k *clock) late(now time.Time) bool {
 func (k *clock) advance(ctx context.Context, mid int64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	least := max(message.MidAt(k.now()), k.floor, mid)
-	if least <= k.limit.Load()-midsOf(limitRenew) {
+	least := max(message.MidAt(k.now()), k.floor.Load(), mid)
+	if least <= k.limit.Load()-k.renewAt {
 		return nil // somebody else did it meanwhile
 	}
-	limit := least + midsOf(limitAhead)
+	limit := least + k.ahead
 	err := k.store.SetMidLimit(ctx, k.node, limit)
 	k.stuck.Store(err != nil)
 	if err != nil {
@@ -95,14 +119,14 @@ func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
 // clock instead of passing the limit: they are an order before they are a time.
 func (k *clock) time(now time.Time) int64 {
-	return max(k.floor, min(message.MidAt(now), k.limit.Load()-midsOf(limitReserve)))
+	return max(k.floor.Load(), min(message.MidAt(now), k.limit.Load()-midsOf(limitReserve)))
 }
 
 // next mints the mid after last at now, or returns false: there is none left below the limit.
 func (k *clock) next(now time.Time, last int64) (mid int64, ok bool) {
-	mid = align(max(k.time(now), last+message.MidStep, k.floor+message.MidStep))
+	mid = align(max(k.time(now), last+message.MidStep, k.floor.Load()+message.MidStep))
 	limit := k.limit.Load()
-	if message.MidAt(now) > limit-midsOf(limitRenew) {
+	if message.MidAt(now) > limit-k.renewAt {
 		select {
 		case k.renew <- struct{}{}:
 		default:

@@ -15,6 +15,9 @@ func (h *Hub) Follow(sink SinkID, key string, spare uint32) (c *Channel, ref uin
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c = b.open(hash, key)
+	if h.elsewhere(key) {
+		c.relay()
+	}
 	c.more().followers++
 	return c, c.join(sink, spare), c.stored, c.state.certain(), nil
 }

@@ -24,6 +24,10 @@ type Config struct {
 	Instant bool  // Store never waits, as one in memory: who pushes also stores, instead of waking others for it
 	Node    string
 
+	// Owns tells whether this node gives a key's messages their order. nil: it does for all keys. What it says may
+	// change: then Reown is called. It is called with locks held, often.
+	Owns func(key string) bool
+
 	MaxKeyBytes          int           // 0: message.MaxKeyBytes
 	MaxMessageBytes      int           // 0: 1 MiB
 	MaxSubscribersPerKey int           // 0: unlimited
@@ -68,6 +72,7 @@ type Hub struct {
 	sinks     []Sink       // set by Attach, before Run
 	loading   readyQueue   // channels of which the store has to be asked something first
 	appending readyQueue   // channels with pushes to store
+	strays    strays       // keys that were appended to though another node owns them
 	turns     sync.Pool    // of *turnHere: what who stores needs for it, with Config.Instant
 }
 
@@ -82,11 +87,12 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	h.SetLimits(cfg.MaxKeyBytes, cfg.MaxMessageBytes, cfg.MaxSubscribersPerKey)
 	for i := range h.buckets {
 		h.buckets[i].channels = make(map[uint64]*Channel)
-		h.buckets[i].last = k.floor
+		h.buckets[i].last = k.floor.Load()
 	}
 	h.patterns.most = cfg.MaxPatterns
 	h.loading.init()
 	h.appending.init()
+	h.strays.init()
 	return h, nil
 }
 
@@ -136,7 +142,7 @@ func (h *Hub) Subscribe(sink SinkID, key string, spare uint32) (c *Channel, ref 
 	if most := h.maxSubs.Load(); most > 0 && int64(c.subscribers()) >= most {
 		return nil, 0, 0, ErrSubscribers
 	}
-	b.heard(c)
+	h.heard(b, c)
 	h.Stats.Subscribed.Add(1)
 	if c.subscribers() == 0 {
 		h.Stats.Created.Add(1)

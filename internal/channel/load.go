@@ -32,7 +32,7 @@ func (h *Hub) load(at place) {
 	if at.channel.waits() {
 		h.appending.again(at.channel)
 	} else {
-		at.free()
+		touched |= h.free(at)
 	}
 	at.bucket.mu.Unlock()
 	h.Flush(touched)
@@ -59,24 +59,34 @@ func (h *Hub) prepare(at place) error {
 	at.bucket.mu.Unlock()
 	ctx, cancel := h.untilTimeout(at)
 	defer cancel()
-	if !state.certain() {
+	switch {
+	case state.certain():
+	case state&behind != 0 || state&(relayed|loaded) == relayed:
+		_ = h.readOn(ctx, at) // what it did not see is looked for again
+	default:
 		h.learn(ctx, at, state, from)
 	}
 	at.bucket.mu.Lock()
-	need := at.mostMid(h.clock.now())
+	waits, need := at.channel.waits(), int64(0)
+	if waits {
+		need = at.mostMid(h.clock.now())
+	}
 	at.bucket.mu.Unlock()
-	if err := h.clock.reach(ctx, need); err != nil {
+	if waits && h.clock.reach(ctx, need) != nil {
 		return errLimit
 	}
 	return nil
 }
 
 // untilTimeout returns a context that ends when the oldest push that waits in the channel has
-// waited for store_timeout. However many channels wait for a loader while the store stalls,
+// waited for store_timeout; if none does, in store_timeout. However many channels wait for a loader while the store stalls,
 // none of their live-only messages is held up for longer.
 func (h *Hub) untilTimeout(at place) (context.Context, context.CancelFunc) {
+	since := h.clock.now()
 	at.bucket.mu.Lock()
-	since := at.channel.extra.queue[0].since
+	if at.channel.waits() {
+		since = at.channel.extra.queue[0].since
+	}
 	at.bucket.mu.Unlock()
 	return h.timeout(since)
 }
@@ -119,7 +129,7 @@ func (c *Channel) trustStore() {
 // outcome we were not told.
 func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	c := at.channel
-	for {
+	for last := from; ; {
 		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
 		if err != nil {
 			return err
@@ -136,23 +146,27 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 		}
 		at.bucket.mu.Unlock()
 		h.Flush(touched)
-		if len(found) == 0 {
-			return h.catchUpLast(ctx, at)
+		if len(found) > 0 {
+			continue
 		}
+		info, err := h.cfg.Store.Info(ctx, c.key)
+		if err != nil {
+			return err
+		}
+		if info.Last <= max(last, from) {
+			h.takeLast(at, info.Last)
+			return nil
+		}
+		last = info.Last // stored since, if it is not gone: look again
 	}
 }
 
-// catchUpLast takes over the key's last mid. It may be above all messages that are left, and below
+// takeLast takes over the key's last mid. It may be above all messages that are left, and below
 // what was found before: a message whose outcome was not told is lost in the end if the store fails.
-func (h *Hub) catchUpLast(ctx context.Context, at place) error {
-	info, err := h.cfg.Store.Info(ctx, at.channel.key)
-	if err != nil {
-		return err
-	}
+func (h *Hub) takeLast(at place, last int64) {
 	at.bucket.mu.Lock()
-	at.channel.stored = info.Last
+	at.channel.stored = last
 	at.bucket.mu.Unlock()
-	return nil
 }
 
 // releaseFirst releases the live-only pushes of the channel that no stored one stands before. Those for which the

@@ -48,7 +48,7 @@ func (p *patterns) swap(list []pattern) {
 
 // asPattern returns c, as its slots are now, for a list.
 func (c *Channel) asPattern() pattern {
-	p := pattern{channel: c, count: c.subscribers()}
+	p := pattern{channel: c, count: c.receivers()}
 	c.each(func(s slot) { p.slots = append(p.slots, s) })
 	return p
 }
@@ -88,10 +88,66 @@ func (h *Hub) UnsubscribePattern(sink SinkID, c *Channel) {
 	c.leave(sink)
 	list := slices.Clone(p.all())
 	i := slices.IndexFunc(list, func(p pattern) bool { return p.channel == c })
-	if list[i] = c.asPattern(); list[i].count == 0 {
+	if list[i] = c.asPattern(); c.listeners() == 0 {
 		list = slices.Delete(list, i, i+1)
 	}
 	p.swap(list)
+}
+
+// FollowPatternFor is SubscribePattern for another node, whose subscribers Weigh counts.
+func (h *Hub) FollowPatternFor(sink SinkID, text string, spare uint32) (c *Channel, ref uint32, err error) {
+	c, ref, err = h.SubscribePattern(sink, text, spare)
+	if err != nil {
+		return nil, 0, err
+	}
+	p := &h.patterns
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.more().links++
+	p.recount(c)
+	return c, ref, nil
+}
+
+// UnfollowPatternFor takes back one FollowPatternFor of sink.
+func (h *Hub) UnfollowPatternFor(sink SinkID, c *Channel) {
+	p := &h.patterns
+	p.mu.Lock()
+	c.extra.links--
+	p.mu.Unlock()
+	h.UnsubscribePattern(sink, c)
+}
+
+func (p *patterns) weigh(sink SinkID, c *Channel, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.weigh(sink, n)
+	p.recount(c)
+}
+
+// recount has what is released held against c as it is now. p is locked.
+func (p *patterns) recount(c *Channel) {
+	list := slices.Clone(p.all())
+	if i := slices.IndexFunc(list, func(p pattern) bool { return p.channel == c }); i >= 0 {
+		list[i] = c.asPattern()
+		p.swap(list)
+	}
+}
+
+// FeedPattern posts m, which another node has released, to the subscribers of a pattern here, but not to sink but: that
+// of other nodes, which hear of it themselves.
+func (h *Hub) FeedPattern(text string, m *message.Message, but SinkID) (touched SinkSet) {
+	all := h.patterns.all()
+	i := slices.IndexFunc(all, func(p pattern) bool { return p.channel.key == text })
+	if i < 0 {
+		return 0
+	}
+	for _, s := range all[i].slots {
+		if s.sink != but {
+			h.sinks[s.sink].Post(all[i].channel, s.ref, m)
+			touched.add(s.sink)
+		}
+	}
+	return touched
 }
 
 // Patterns returns how many different patterns somebody subscribes to.

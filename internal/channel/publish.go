@@ -191,8 +191,11 @@ func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet, subscrib
 		h.sinks[s.sink].Post(c, s.ref, m)
 		touched.add(s.sink)
 	})
+	if c.state&relayed != 0 {
+		return touched, c.receivers() // who gives the order posts to patterns
+	}
 	posted, more := h.postPatterns(m)
-	return touched | posted, c.subscribers() + more
+	return touched | posted, c.receivers() + more
 }
 
 // skipped tells whether an earlier push of the same call and key failed; p has then, too.

@@ -23,11 +23,21 @@ type Page struct {
 // what was posted meanwhile, seen everything: docs/design.md, "Subscribe with resume".
 // first tells that mid is what the device came with, so that it may be older than any record.
 func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Page, error) {
+	if h.elsewhere(key) {
+		if err := h.Load(ctx, key); err != nil {
+			return Page{}, err
+		}
+	}
 	info, err := h.cfg.Store.Info(ctx, key)
 	if err != nil {
 		return Page{}, err
 	}
-	upto, last := h.released(key, info.Last)
+	upto, last, known := h.released(key, info.Last)
+	if !known {
+		if last, err = h.lastUpto(ctx, key, upto); err != nil {
+			return Page{}, err
+		}
+	}
 	if last <= mid {
 		upto = last // nothing was missed; what was stored since is not looked for
 	}
@@ -56,8 +66,9 @@ func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Pa
 // released returns a mid up to which all messages of key have been posted to those who had
 // subscribed, and the last stored mid that is not above it. What an append under way has made
 // durable is above: live-only messages that belong before it are still to be posted.
-// stored is the key's last mid as the store knew it a moment ago.
-func (h *Hub) released(key string, stored int64) (upto, last int64) {
+// stored is the key's last mid as the store knew it a moment ago. known tells whether last is that; else the store
+// has to be asked.
+func (h *Hub) released(key string, stored int64) (upto, last int64, known bool) {
 	hash := h.hash(key)
 	b := h.bucketOf(hash)
 	b.mu.Lock()
@@ -65,11 +76,20 @@ func (h *Hub) released(key string, stored int64) (upto, last int64) {
 	c := b.find(hash, key)
 	switch {
 	case c == nil:
-		return max(stored, b.last), stored
-	case c.state&(scheduled|loaded) == scheduled|loaded:
-		return c.released, c.stored
+		return max(stored, b.last), stored, true
+	case c.state&placed != 0 || c.state&(scheduled|loaded) == scheduled|loaded:
+		return c.released, min(c.stored, c.released), c.state&loaded != 0
 	}
-	return max(stored, c.released), stored // below b.last an explicit mid may still be given
+	return max(stored, c.released), stored, true // below b.last an explicit mid may still be given
+}
+
+// lastUpto returns the mid of the last stored message of key that is there and not above upto; 0: none.
+func (h *Hub) lastUpto(ctx context.Context, key string, upto int64) (int64, error) {
+	newest, err := h.cfg.Store.Range(ctx, key, 0, upto, true, 1, 0)
+	if err != nil || len(newest) == 0 {
+		return 0, err
+	}
+	return newest[0].Mid, nil
 }
 
 // findGap completes the first page: has anything after mid gone, at either end? (What is gone
@@ -122,7 +142,7 @@ func (h *Hub) Subscribers(key string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c := b.find(hash, key); c != nil {
-		return c.subscribers()
+		return c.receivers()
 	}
 	return 0
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// readyQueue has the channels that wait for a loader or the appender. It is bounded by the pushes under way:
-// each of its channels has at least one.
+// readyQueue has the channels that wait for a loader or the appender, each once: with pushes under way, or
+// since the store is to be read for those who subscribe.
 type readyQueue struct {
 	mu     sync.Mutex
 	filled sync.Cond

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -39,8 +40,10 @@ func (h *Hub) reschedule(at place) (touched SinkSet) {
 		touched = h.releaseFirst(at, nil)
 	}
 	switch {
+	case !c.waits() && c.state&behind != 0 && c.listeners() > 0 && h.loading.put(c):
+		h.loading.wake()
 	case !c.waits():
-		at.free()
+		touched |= h.free(at)
 	case !h.ready(at, h.clock.now()) && h.loading.put(c):
 		h.loading.wake()
 	default:
@@ -49,12 +52,18 @@ func (h *Hub) reschedule(at place) (touched SinkSet) {
 	return touched
 }
 
-// free ends the scheduling of the channel, in which nothing waits. The bucket is locked.
-func (at place) free() {
+// free ends the scheduling of the channel, in which no push waits. The bucket is locked.
+func (h *Hub) free(at place) (touched SinkSet) {
 	c := at.channel
-	c.tidy()
 	c.state &^= scheduled
+	if c.state&behind == 0 {
+		touched = h.releaseHeld(c, math.MaxInt64)
+	} else {
+		h.lookLater(c)
+	}
+	c.tidy()
 	at.bucket.forget(at.hash, c)
+	return touched
 }
 
 // settlePushes goes through w's pushes in order. fenced: someone else appended, so
@@ -97,6 +106,9 @@ func (w *work) nextResult() (e *Entry, err error) {
 
 // settleStored releases a message that is in the store.
 func (h *Hub) settleStored(c *Channel, p *pending, e *Entry) (touched SinkSet) {
+	if h.elsewhere(c.key) {
+		h.strays.add(c.key)
+	}
 	m := &e.Message
 	if c.listeners() > 0 || h.matches(c.key) {
 		posted := e.Message // the batch uses its entries again
@@ -136,6 +148,9 @@ func firstError(err, broken error) error {
 func (c *Channel) failStored(p *pending, err error) {
 	if errors.Is(err, ErrUnknown) {
 		c.state |= doubtful
+		if c.state&relayed != 0 {
+			c.state |= behind
+		}
 	}
 	if !p.skipped() {
 		p.fail(err)

@@ -1,0 +1,337 @@
+package channel
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"gopush/internal/message"
+)
+
+// A channel whose key another node owns is a relay: what that node releases is fed to it, over a link.
+//
+//	Relay ─> Followed ──────────────────────────────> Feed ─> release
+//	            └─ behind: readOn, from the store ──────┘ held meanwhile
+//
+// Whenever the feed begins anew, with this owner or with another, the owner says up to which mid it has released; what
+// of it was not released here is read from the store first. What is fed meanwhile is held back, so that all comes in mid
+// order. Where messages are gone that were not released here, the key's subscribers are closed: they resume, and are told.
+
+// Bounds of what is held back for one channel. Past them the oldest go: stored ones are read from the store, live-only
+// ones are lost.
+const (
+	heldMessages = 256
+	heldBytes    = 256 << 10
+)
+
+const lookAgain = time.Second // until the store is read again that could not be read
+
+// elsewhere tells whether another node owns key.
+func (h *Hub) elsewhere(key string) bool { return h.cfg.Owns != nil && !h.cfg.Owns(key) }
+
+// relay makes c a relay. Who listens to it already has seen all up to c.released. The bucket is locked.
+func (c *Channel) relay() {
+	if c.state&relayed != 0 {
+		return
+	}
+	c.state |= relayed
+	if c.listeners() > 0 || !c.idle() {
+		c.state |= placed
+		return
+	}
+	c.state &= withoutPlace
+	c.released, c.stored = 0, 0
+}
+
+// Relay has the channel of key, which another node owns, fed by Feed from now on, until Unrelay. It returns the mid of
+// the last message that was released here, or 0.
+func (h *Hub) Relay(key string) (released int64) {
+	at := h.lock(key)
+	defer at.bucket.mu.Unlock()
+	at.channel = at.bucket.open(at.hash, key)
+	at.channel.relay()
+	return at.channel.released
+}
+
+// Unrelay takes back Relay, unless somebody listens to key. It tells whether it did.
+func (h *Hub) Unrelay(key string) bool {
+	at := h.lock(key)
+	defer at.bucket.mu.Unlock()
+	c := at.bucket.find(at.hash, key)
+	switch {
+	case c == nil || c.state&relayed == 0:
+		return true
+	case c.listeners() > 0 || !c.idle():
+		return false
+	}
+	at.channel = c
+	at.unplace()
+	return true
+}
+
+// unplace has a channel to which nobody listens begin anew. The bucket is locked.
+func (at place) unplace() {
+	c := at.channel
+	if c.extra != nil {
+		c.extra.held, c.extra.bytes, c.extra.again = nil, 0, false
+	}
+	c.tidy()
+	c.state &= withoutPlace &^ relayed
+	c.released, c.stored = 0, 0
+	at.bucket.forget(at.hash, c)
+}
+
+// Placed tells whether a subscriber of key would be posted all that is pushed from now on: a relay has its place in the
+// order of messages, a key of this node is loaded.
+func (h *Hub) Placed(key string) bool {
+	at := h.lock(key)
+	defer at.bucket.mu.Unlock()
+	c := at.bucket.find(at.hash, key)
+	if h.elsewhere(key) {
+		return c != nil && c.state&(relayed|placed) == relayed|placed
+	}
+	return c != nil && c.state.certain()
+}
+
+// Load learns from the store where key stands, if that is not known: so that who subscribes next has a barrier that
+// is not above what another node has stored or will.
+func (h *Hub) Load(ctx context.Context, key string) error {
+	if h.Placed(key) {
+		return nil
+	}
+	info, err := h.cfg.Store.Info(ctx, key)
+	if err != nil {
+		return err
+	}
+	at := h.lock(key)
+	defer at.bucket.mu.Unlock()
+	at.channel = at.bucket.open(at.hash, key)
+	c := at.channel
+	if h.elsewhere(key) {
+		c.relay()
+	}
+	if c.state&(placed|behind|scheduled) == 0 && c.state&loaded == 0 {
+		c.stored = info.Last
+		c.released = max(c.released, info.Last)
+		c.state |= loaded
+		if c.state&relayed != 0 {
+			c.state |= placed
+		}
+		c.trustStore()
+	}
+	at.bucket.forget(at.hash, c)
+	return nil
+}
+
+// Followed has the feed of key begin: what comes by Feed is above mid upto, all that the owner had released by then. What of that
+// was not released here is in the store, if it is to be had at all.
+func (h *Hub) Followed(key string, upto int64) {
+	at := h.lock(key)
+	c := at.bucket.find(at.hash, key)
+	if c == nil || c.state&relayed == 0 {
+		at.bucket.mu.Unlock()
+		return
+	}
+	switch {
+	case c.state&placed == 0:
+		c.released = upto
+		c.state |= placed
+	case upto > c.released:
+		h.fallBehind(c)
+	}
+	at.bucket.mu.Unlock()
+	h.loading.wake()
+}
+
+// fallBehind has the store read for what was not released here. The bucket is locked; loaders are to be woken.
+func (h *Hub) fallBehind(c *Channel) {
+	c.state |= behind
+	if c.state&scheduled != 0 {
+		c.more().again = true // what reads the store may have read too early
+	}
+	h.schedule(c)
+}
+
+// schedule has a loader take c. The bucket is locked; loaders are to be woken.
+func (h *Hub) schedule(c *Channel) {
+	if c.state&scheduled == 0 && h.loading.put(c) {
+		c.state |= scheduled
+	}
+}
+
+// Feed releases messages of a key that another node owns, which has released them, in its order. What is fed for a key
+// that is no relay makes its owner look into the store. Who calls Feed flushes touched after one or more calls.
+func (h *Hub) Feed(m *message.Message) (touched SinkSet) {
+	at := h.lock(m.Key)
+	defer at.bucket.mu.Unlock()
+	c := at.bucket.find(at.hash, m.Key)
+	switch {
+	case c == nil || c.state&relayed != 0 && c.state&placed == 0:
+		return 0
+	case c.state&relayed == 0:
+		return h.fedAsOwner(c, m)
+	case c.state&(scheduled|behind) != 0:
+		c.hold(m)
+		return 0
+	}
+	return h.releaseFed(c, m)
+}
+
+// fedAsOwner is told of a message of a key that this node owns: another one believes that it does, too.
+func (h *Hub) fedAsOwner(c *Channel, m *message.Message) SinkSet {
+	if m.Mid <= c.newest() || !m.Stored() || c.listeners() == 0 {
+		return 0
+	}
+	h.fallBehind(c)
+	return toStore
+}
+
+// releaseFed releases m unless it was. The bucket is locked.
+func (h *Hub) releaseFed(c *Channel, m *message.Message) (touched SinkSet) {
+	if m.Mid <= c.released {
+		return 0
+	}
+	touched, _ = h.release(c, m)
+	c.stored = max(c.stored, m.Prev)
+	c.state |= loaded
+	return touched
+}
+
+// hold holds m back. The bucket is locked.
+func (c *Channel) hold(m *message.Message) {
+	x := c.more()
+	x.held = append(x.held, m)
+	for x.bytes += len(m.Payload); len(x.held) > heldMessages || x.bytes > heldBytes && len(x.held) > 1; {
+		oldest := x.held[0]
+		if oldest.Stored() {
+			c.state |= behind
+			x.again = true
+		}
+		x.bytes -= len(oldest.Payload)
+		x.held[0] = nil
+		x.held = x.held[1:]
+	}
+}
+
+// releaseHeld releases what was held back and has a mid below. The bucket is locked.
+func (h *Hub) releaseHeld(c *Channel, below int64) (touched SinkSet) {
+	x := c.extra
+	if x == nil {
+		return 0
+	}
+	for len(x.held) > 0 && x.held[0].Mid < below {
+		m := x.held[0]
+		x.held[0] = nil
+		x.held, x.bytes = x.held[1:], x.bytes-len(m.Payload)
+		touched |= h.releaseFed(c, m)
+	}
+	if len(x.held) == 0 {
+		x.held = nil
+	}
+	return touched
+}
+
+// readOn releases what the store has above what was released here, and what was held back meanwhile. Until it has ended well the
+// channel stays behind.
+func (h *Hub) readOn(ctx context.Context, at place) error {
+	info, err := h.cfg.Store.Info(ctx, at.channel.key)
+	if err != nil {
+		return err
+	}
+	at.bucket.mu.Lock()
+	c := at.channel
+	from := c.released
+	at.bucket.mu.Unlock()
+	for gone, first := false, true; ; first = false {
+		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
+		if err != nil {
+			return err
+		}
+		gone = gone || first && len(found) > 0 && found[0].Prev > from || len(found) == 0 && info.Last > from
+		if len(found) > 0 {
+			from = found[len(found)-1].Mid
+		}
+		touched, more := h.readPage(at, found, info.Last, gone)
+		h.Flush(touched)
+		if !more {
+			return nil
+		}
+	}
+}
+
+// readPage releases a page that was read from the store. After the last one, which is empty, the channel is behind no more: unless
+// what was held back is in the store in part, and more is to be read. gone tells that messages that were not released
+// here are not there any more; last is the key's last mid when the reading began.
+func (h *Hub) readPage(at place, found []message.Message, last int64, gone bool) (touched SinkSet, more bool) {
+	at.bucket.mu.Lock()
+	defer at.bucket.mu.Unlock()
+	c := at.channel
+	for i := range found {
+		touched |= h.releaseHeld(c, found[i].Mid)
+		posted, _ := h.release(c, &found[i])
+		touched |= posted
+	}
+	if len(found) > 0 {
+		return touched, true
+	}
+	if c.extra != nil && c.extra.again {
+		c.extra.again = false
+		return touched, true
+	}
+	c.stored = max(c.stored, last)
+	c.released = max(c.released, last)
+	c.state = c.state&^(behind|doubtful) | loaded
+	if c.state&relayed != 0 {
+		c.state |= placed
+	}
+	touched |= h.releaseHeld(c, math.MaxInt64)
+	if gone {
+		touched |= h.closeListeners(c)
+	}
+	return touched, false
+}
+
+// closeListeners closes the connections that listen to c, which then resume. The bucket is locked.
+func (h *Hub) closeListeners(c *Channel) (touched SinkSet) {
+	h.Stats.Torn.Add(1)
+	closed := make(chan int, MaxSinks) // nobody counts
+	c.each(func(s slot) {
+		h.sinks[s.sink].Kick(c, s.ref, nil, closed)
+		touched.add(s.sink)
+	})
+	return touched
+}
+
+// Look has the store read for messages of key that another node has put there, if anybody listens to it here.
+func (h *Hub) Look(key string) {
+	at := h.lock(key)
+	if c := at.bucket.find(at.hash, key); c != nil && c.listeners() > 0 {
+		h.fallBehind(c)
+	}
+	at.bucket.mu.Unlock()
+	h.loading.wake()
+}
+
+// lookLater has the store read again in a while for c, of which it could not be read. The bucket is locked.
+func (h *Hub) lookLater(c *Channel) {
+	if c.listeners() == 0 && c.state&relayed == 0 {
+		c.state &^= behind | loaded
+		return
+	}
+	time.AfterFunc(lookAgain, func() {
+		at := h.lock(c.key)
+		if at.bucket.find(at.hash, c.key) == c && c.state&behind != 0 {
+			h.schedule(c)
+		}
+		at.bucket.mu.Unlock()
+		h.loading.wake()
+	})
+}
+
+// lock locks the bucket of key and returns where that is; the channel is to be found.
+func (h *Hub) lock(key string) place {
+	hash := h.hash(key)
+	at := place{hash: hash, bucket: h.bucketOf(hash)}
+	at.bucket.mu.Lock()
+	return at
+}

@@ -1,0 +1,418 @@
+package channel_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+	"gopush/internal/store/memory"
+)
+
+// shared is a store that has several hubs: they wait for it, as for one over a network, and it may be away.
+type shared struct {
+	*memory.Store
+	away atomic.Bool
+}
+
+func (s *shared) Append(ctx context.Context, entries []channel.Entry) []error {
+	if s.away.Load() {
+		errs := make([]error, len(entries))
+		for i := range errs {
+			errs[i] = channel.ErrUnavailable
+		}
+		return errs
+	}
+	return s.Store.Append(ctx, entries)
+}
+
+func (s *shared) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+	if s.away.Load() {
+		return nil, channel.ErrUnavailable
+	}
+	return s.Store.Range(ctx, key, from, to, reverse, limit, maxBytes)
+}
+
+func (s *shared) Info(ctx context.Context, key string) (channel.Info, error) {
+	if s.away.Load() {
+		return channel.Info{}, channel.ErrUnavailable
+	}
+	return s.Store.Info(ctx, key)
+}
+
+// member is a hub of a cluster of hubs, which feed each other without a network.
+type member struct {
+	*channel.Hub
+	name  string
+	owner atomic.Pointer[string] // of all keys, as this member believes
+	sink  *sink                  // of its subscribers
+	out   *feeder                // posts to the one that follows
+	store *shared
+}
+
+// feeder is the sink by which another member is fed, as over a link.
+type feeder struct {
+	id     channel.SinkID
+	filled chan struct{} // room for one
+
+	mu    sync.Mutex
+	to    *member // nil: nobody
+	asked bool    // to has asked, and was not answered yet: what is posted waits
+	queue []fed
+}
+
+type fed struct {
+	message *message.Message
+	upto    int64 // without message: the feed of key begins
+	key     string
+}
+
+func (f *feeder) Post(_ *channel.Channel, _ uint32, m *message.Message) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue = append(f.queue, fed{message: m})
+}
+
+func (f *feeder) Kick(_ *channel.Channel, _ uint32, _ []uint64, closed chan<- int) { closed <- 0 }
+func (f *feeder) Admit()                                                           {}
+func (f *feeder) Crowded() bool                                                    { return false }
+
+func (f *feeder) Flush() {
+	select {
+	case f.filled <- struct{}{}:
+	default:
+	}
+}
+
+// run feeds until ctx ends.
+func (f *feeder) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.filled:
+		}
+		f.mu.Lock()
+		to, queue := f.to, f.queue
+		if f.asked {
+			queue = nil
+		} else {
+			f.queue = nil
+		}
+		f.mu.Unlock()
+		for _, m := range queue {
+			switch {
+			case to == nil:
+			case m.message != nil:
+				to.Flush(to.Feed(m.message))
+			default:
+				to.Followed(m.key, m.upto)
+			}
+		}
+	}
+}
+
+// feed has f feed to from now on, once it is told from where, or nobody.
+func (f *feeder) feed(to *member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.to, f.queue, f.asked = to, nil, true
+}
+
+// begin answers who has asked to be fed.
+func (f *feeder) begin(key string, upto int64) {
+	f.mu.Lock()
+	f.queue = append([]fed{{key: key, upto: upto}}, f.queue...)
+	f.asked = false
+	f.mu.Unlock()
+	f.Flush()
+}
+
+func members(t *testing.T, store *shared, names ...string) []*member {
+	t.Helper()
+	all := make([]*member, len(names))
+	for i, name := range names {
+		m := &member{
+			name: name, store: store, out: &feeder{filled: make(chan struct{}, 1)},
+			sink: &sink{posted: make(map[*channel.Channel][]message.Message)},
+		}
+		m.owner.Store(&names[0])
+		var err error
+		m.Hub, err = channel.Open(t.Context(), channel.Config{
+			Store: store, Node: name, StoreTimeout: 200 * time.Millisecond,
+			Owns: func(string) bool { return *m.owner.Load() == name },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.sink.id, m.out.id = m.Attach(m.sink), m.Attach(m.out)
+		all[i] = m
+		ctx, cancel := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { m.Run(ctx) })
+		running.Go(func() { m.out.run(ctx) })
+		t.Cleanup(func() { cancel(); running.Wait() })
+	}
+	return all
+}
+
+func (m *member) push(t *testing.T, key, payload string, expire time.Duration) message.Receipt {
+	t.Helper()
+	return m.Publish(t.Context(), []message.Push{{Key: key, Payload: []byte(payload), Expire: expire}})[0]
+}
+
+func (m *member) subscribe(t *testing.T, key string) *channel.Channel {
+	t.Helper()
+	c, _, _, err := m.Subscribe(m.sink.id, key, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// follow has m fed with key by owner.
+func (m *member) follow(t *testing.T, owner *member, key string) {
+	t.Helper()
+	released := m.Relay(key)
+	owner.out.feed(m)
+	_, _, upto, err := owner.FollowFor(t.Context(), owner.out.id, key, released, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner.out.begin(key, upto)
+}
+
+// sees waits until the subscriber of c at m was posted so many messages, and returns them.
+func (m *member) sees(t *testing.T, c *channel.Channel, n int) []message.Message {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		got := m.sink.of(c)
+		if len(got) >= n {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s was posted %d messages, want %d: %v", m.name, len(got), n, got)
+		}
+	}
+}
+
+func textOf(messages []message.Message) (s string) {
+	for _, m := range messages {
+		s += string(m.Payload)
+	}
+	return s
+}
+
+func TestARelayPostsWhatTheOwnerReleases(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	a.push(t, "k", "before", time.Minute)
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	c := b.subscribe(t, "k")
+	a.push(t, "k", "1", time.Minute)
+	a.push(t, "k", "2", 0)
+	if r := a.push(t, "k", "3", time.Minute); r.Subscribers != 0 {
+		t.Errorf("a link that reports none counts as %d subscribers", r.Subscribers)
+	}
+	got := b.sees(t, c, 3)
+	if textOf(got) != "123" {
+		t.Errorf("the relay's subscriber was posted %q, want 123", textOf(got))
+	}
+	if got[1].Prev != got[0].Mid || got[2].Prev != got[0].Mid {
+		t.Errorf("prevs are %v", got)
+	}
+}
+
+// placed waits until whoever subscribes to key at m is posted all that is pushed from now on.
+func (m *member) placed(t *testing.T, key string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !m.Placed(key); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s has no place in the order of %s", m.name, key)
+		}
+	}
+}
+
+func TestARelayReadsWhatItMissed(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	c := b.subscribe(t, "k")
+	a.push(t, "k", "1", time.Minute)
+	b.sees(t, c, 1)
+	a.out.feed(nil)
+	a.push(t, "k", "2", time.Minute)
+	a.push(t, "k", "3", time.Minute)
+	a.out.Flush()
+	b.follow(t, a, "k")
+	a.push(t, "k", "4", time.Minute)
+	if got := b.sees(t, c, 4); textOf(got) != "1234" {
+		t.Errorf("the relay's subscriber was posted %q, want 1234", textOf(got))
+	}
+}
+
+func TestARelayThatCannotReadWhatItMissedTellsItsSubscribers(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	c := b.subscribe(t, "k")
+	a.push(t, "k", "1", time.Minute)
+	b.sees(t, c, 1)
+	a.out.feed(nil)
+	gone := a.push(t, "k", "2", time.Minute)
+	a.push(t, "k", "3", time.Minute)
+	if _, err := a.Delete(t.Context(), "k", gone.Mid); err != nil {
+		t.Fatal(err)
+	}
+	b.follow(t, a, "k")
+	b.sees(t, c, 2)
+	for deadline := time.Now().Add(10 * time.Second); b.Stats.Torn.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the subscribers were not closed, though a message is gone that they have not seen")
+		}
+	}
+}
+
+func TestAResumeAtARelayEndsWhereTheFeedBegins(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	first := a.push(t, "k", "1", time.Minute)
+	a.push(t, "k", "2", time.Minute)
+	c := b.subscribe(t, "k") // the owner cannot be asked yet
+	page, err := b.Resume(t.Context(), "k", first.Mid, true)
+	if err != nil || textOf(page.Messages) != "2" || !page.Last || page.Gap {
+		t.Fatalf("page %+v, %v", page, err)
+	}
+	a.push(t, "k", "3", time.Minute)
+	b.follow(t, a, "k")
+	a.push(t, "k", "4", time.Minute)
+	if got := b.sees(t, c, 2); textOf(got) != "34" {
+		t.Errorf("after the page the subscriber was posted %q, want 34", textOf(got))
+	}
+}
+
+// However links break and owners change, also while two believe that they own a key, subscribers are posted every stored
+// message that was acknowledged, in one order, each once.
+func TestSubscribersSeeAllThroughChangesOfOwner(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			throughChanges(t, rand.New(rand.NewPCG(seed, 1)))
+		})
+	}
+}
+
+func throughChanges(t *testing.T, random *rand.Rand) {
+	store := &shared{Store: memory.New(memory.Config{MaxStoredPerKey: 100_000})}
+	all := members(t, store, "a", "b")
+	channels := make([]*channel.Channel, len(all))
+	all[1].follow(t, all[0], "k")
+	all[1].placed(t, "k")
+	for i, m := range all {
+		if err := m.Load(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		channels[i] = m.subscribe(t, "k")
+	}
+	acknowledged := map[int64]bool{}
+	var mu sync.Mutex
+	pushing, stop := context.WithCancel(t.Context())
+	var pushers sync.WaitGroup
+	for i, m := range all {
+		pushers.Go(func() {
+			for n := 0; pushing.Err() == nil; n++ {
+				if r := m.push(t, "k", fmt.Sprintf("%s%d ", m.name, n), time.Minute); r.Err == nil {
+					mu.Lock()
+					acknowledged[r.Mid] = true
+					mu.Unlock()
+				}
+				time.Sleep(time.Duration(i+1) * 100 * time.Microsecond)
+			}
+		})
+	}
+	owner := 0
+	settle := func() {
+		for i, m := range all {
+			m.owner.Store(&all[owner].name)
+			_, left := m.Reown()
+			if i != owner {
+				m.follow(t, all[owner], "k")
+				for _, key := range left {
+					all[owner].Look(key)
+				}
+			}
+		}
+	}
+	for range 20 {
+		switch random.IntN(5) {
+		case 0:
+			all[owner].out.feed(nil) // the link breaks
+		case 1:
+			all[1-owner].follow(t, all[owner], "k")
+		case 2: // one learns first that the other is the owner now
+			owner = 1 - owner
+			if err := all[owner].Raise(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m := all[random.IntN(2)]
+			m.owner.Store(&all[owner].name)
+			m.Reown()
+		case 3:
+			settle()
+		case 4:
+			store.away.Store(true)
+			time.Sleep(2 * time.Millisecond)
+			store.away.Store(false)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	pushers.Wait()
+	settle()
+	strays, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for i, m := range all {
+		for _, key := range m.Strays(strays) {
+			all[1-i].Look(key)
+		}
+	}
+	last := all[owner].push(t, "k", "last", time.Minute)
+	for i, m := range all {
+		var got []message.Message
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if got = m.sink.of(channels[i]); len(got) > 0 && got[len(got)-1].Mid >= last.Mid {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s did not see the last message, %d", m.name, last.Mid)
+			}
+		}
+		seen := map[int64]bool{}
+		before := int64(0)
+		for _, message := range got {
+			if message.Mid <= before {
+				t.Fatalf("%s was posted %d after %d", m.name, message.Mid, before)
+			}
+			before, seen[message.Mid] = message.Mid, true
+		}
+		for mid := range acknowledged {
+			if !seen[mid] {
+				t.Errorf("%s was not posted %d, which was acknowledged", m.name, mid)
+			}
+		}
+	}
+	t.Logf("%d messages", len(acknowledged))
+}
