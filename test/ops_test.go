@@ -80,6 +80,7 @@ func TestEveryReasonToCloseIsCounted(t *testing.T) {
 			"auth_failed", "bad_command", "bad_frame", "bad_handshake", "bad_heartbeat", "command_timeout", "failed", "first_packet_timeout",
 			"heartbeat_timeout", "http_timeout", "key_unknown", "kicked", "lingered", "max_connections", "max_subscribers_per_key", "origin_refused",
 			"peer_closed", "resume_failed", "shutdown", "slow", "tls_handshake_failed", "token_refused", "too_long",
+			"wrong_node",
 		}
 		if got := slices.Sorted(maps.Keys(n.closings())); !slices.Equal(got, known) {
 			t.Errorf("the reasons to close are %q, want %q", got, known)

@@ -60,6 +60,13 @@ type Keys interface {
 	UnsubscribePattern(sink channel.SinkID, c *channel.Channel)
 	Position() int64 // all that is pushed from now on has a higher mid
 
+	// Near tells whether what is pushed to key once Subscribe or Follow has returned is posted to who subscribed, wherever it was
+	// pushed. It does not block. Where it is false, Approach makes it so, for a while if nobody subscribes then; it may block, and
+	// when ctx has ended it still begins to. Its error is a *message.WrongNode, of who must not subscribe here, or says why it is
+	// not so yet: then it will be later, without a gap.
+	Near(key string) bool
+	Approach(ctx context.Context, key string) error
+
 	// Start pushes without waiting; Flush lets go what that posted; Crowded tells that there is no room for
 	// more, and Admit waits for it. channel.Hub says more.
 	Start(from channel.SinkID, pushes []message.Push, done func([]message.Receipt)) ([]message.Receipt, channel.SinkSet)
@@ -243,11 +250,4 @@ func (g *Gateway) admit(kind Kind) bool {
 func (g *Gateway) wireLimits() wire.Limits {
 	l := g.limits.Load()
 	return wire.Limits{MaxKeyBytes: l.MaxKeyBytes, MinHeartbeat: l.MinHeartbeat}
-}
-
-// authorize asks whether sub's token is good. It may block, for store_timeout at most.
-func (g *Gateway) authorize(sub wire.Sub) (tag uint64, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.StoreTimeout)
-	defer cancel()
-	return g.cfg.Authorize(ctx, sub.Key, sub.Token)
 }

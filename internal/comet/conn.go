@@ -41,7 +41,7 @@ const (
 	sniffing               // nothing decided
 	inRESP                 // the first command
 	inHead                 // an HTTP head
-	checking               // a token is being checked; input waits
+	checking               // its token is being checked, or its key approached; input waits
 	subRESP                // subscribed, legacy RESP: heartbeats
 	subWS                  // subscribed, legacy WebSocket: frames
 	served                 // requests are carried out: aux.serving

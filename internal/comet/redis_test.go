@@ -42,20 +42,26 @@ func (c counted) ReadGroup(ctx context.Context, r message.GroupRead) ([]message.
 
 func startRedis(t *testing.T, engine comet.Engine) *redisGateway {
 	t.Helper()
+	return startRedisWith(t, engine, func(*redis.Config) {})
+}
+
+func startRedisWith(t *testing.T, engine comet.Engine, set func(*redis.Config)) *redisGateway {
+	t.Helper()
 	store := memory.New(memory.Config{})
 	g := &redisGateway{gateway: startOver(t, engine, store, nil)}
 	ln, err := g.Listen(t.Context(), comet.Admin, "127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := redis.New(redis.Config{
+	cfg := redis.Config{
 		Keys: g.hub, Groups: counted{store, &g.reads}, Clients: g.Gateway, Now: time.Now,
 		Limits: func() redis.Limits {
 			return redis.Limits{MaxKeyBytes: 255, MaxMessageBytes: 1 << 20, MaxReplyBytes: [...]int{1 << 20, 1 << 20}}
 		},
 		Facts: func() redis.Facts { return redis.Facts{} },
-	})
-	ln.ServeRedis(server, redis.Trust{Admin: true, Open: true})
+	}
+	set(&cfg)
+	ln.ServeRedis(redis.New(cfg), redis.Trust{Admin: true, Open: true})
 	g.addr = ln.Addr().String()
 	return g
 }

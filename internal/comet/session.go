@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"gopush/internal/channel"
-	"gopush/internal/message"
 	"gopush/internal/wire"
 	"gopush/internal/wire/resp"
 	"gopush/internal/wire/ws"
@@ -113,49 +112,6 @@ func (l *loop) legacySub(c *conn, args [][]byte, n int) int {
 	}
 	l.want(c, sub)
 	return n
-}
-
-// want has c subscribe, once its token is found good.
-func (l *loop) want(c *conn, sub wire.Sub) {
-	if l.g.cfg.Authorize == nil {
-		l.subscribe(c, sub, 0)
-		return
-	}
-	c.state = checking
-	id, revocations := c.id, l.g.cfg.Revocations()
-	queued := l.g.pool.run(func() {
-		tag, err := l.g.authorize(sub)
-		l.do(func(l *loop) {
-			c := l.find(id)
-			switch {
-			case c == nil || c.state != checking:
-			case l.g.cfg.Revocations() != revocations:
-				l.want(c, sub) // perhaps this token, before the connection could be found by it
-			default:
-				l.authorized(c, sub, tag, err)
-			}
-		})
-	})
-	if !queued {
-		l.closePolitely(c, AuthFailed)
-	}
-}
-
-func (l *loop) authorized(c *conn, sub wire.Sub, tag uint64, err error) {
-	switch {
-	case errors.Is(err, message.ErrUnknownKey):
-		l.refuse(c, wire.TextChannel, KeyUnknown)
-	case errors.Is(err, message.ErrToken):
-		l.refuse(c, wire.TextToken, TokenRefused)
-	case err != nil:
-		l.g.cfg.Log.Warn("token not checked", "key", sub.Key, "err", err)
-		l.closePolitely(c, AuthFailed)
-	default:
-		l.subscribe(c, sub, tag)
-		if c.state != free {
-			l.input(c, nil) // what came while the token was checked
-		}
-	}
 }
 
 // subscribe makes c a subscriber: greeting, then what it missed if it asked, then what is pushed.

@@ -41,7 +41,8 @@ const (
 	TokenRefused                         // token wrong, empty or expired
 	KeyUnknown                           // tokens are required and the key has none
 	SubscriberLimit                      // max_subscribers_per_key
-	AuthFailed                           // the token could not be checked
+	WrongNode                            // another node owns the key, and relay = off
+	AuthFailed                           // the token could not be checked, or too many wait for that
 	ResumeFailed                         // what it missed could not be read
 	MaxConnections                       // max_connections
 	HandshakeFailed                      // TLS
@@ -58,7 +59,7 @@ var reasonNames = [numReasons]string{
 	FirstPacketTimeout: "first_packet_timeout", BadCommand: "bad_command", BadHandshake: "bad_handshake",
 	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
-	AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
+	WrongNode: "wrong_node", AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
 	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
 }
 

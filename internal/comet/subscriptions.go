@@ -293,6 +293,9 @@ func (l *loop) unsubscribeFrom(c *conn, r *redisConn, name subscriptionName, ask
 // hearsClosed tells whether c is in the group of a key that is not open to it any more: who revokes its token
 // would not find it there.
 func (l *loop) hearsClosed(c *conn, r *redisConn) bool {
+	if !r.session.OpensKeys() {
+		return false
+	}
 	closed := func(ref uint32) bool { return !r.session.Opened(l.nameOf(ref).name) }
 	return c.ref != 0 && closed(c.ref) || slices.ContainsFunc(r.many, func(s subscription) bool { return closed(s.ref) })
 }

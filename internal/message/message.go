@@ -103,4 +103,18 @@ var (
 	ErrUnknownKey = errors.New("unknown key")
 	// ErrToken: the token is empty, wrong, expired or revoked.
 	ErrToken = errors.New("token refused")
+	// ErrWrongNode: another node owns the key, and this one is not to relay. A *WrongNode is one, and says where to go.
+	ErrWrongNode = errors.New("the key belongs to another node")
 )
+
+// WrongNode is an ErrWrongNode that knows who owns the key.
+type WrongNode struct {
+	Key   string
+	TCP   string // HOST:PORT where devices reach its owner; "": not known
+	Admin string // HOST:PORT where backends do; "": not known
+}
+
+func (e *WrongNode) Error() string { return ErrWrongNode.Error() + ": " + e.TCP }
+
+// Unwrap returns ErrWrongNode.
+func (e *WrongNode) Unwrap() error { return ErrWrongNode }

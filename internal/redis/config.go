@@ -15,6 +15,7 @@ type Trust struct {
 // Config has what a Server needs.
 type Config struct {
 	Keys    Keys
+	Far     Far     // nil: every key is near
 	Groups  Groups  // nil: this node's store keeps none
 	Clients Clients // may be set later, before the first command
 

@@ -65,19 +65,24 @@ func (k *fakeKeys) Keys(_ context.Context, cursor string, limit int) (keys []str
 	return keys, next, k.failure
 }
 
-func (k *fakeKeys) Subscribers(key string) int { return k.subscribers[key] }
+func (k *fakeKeys) CountSubscribers(_ context.Context, keys []string) (counts []int, err error) {
+	for _, key := range keys {
+		counts = append(counts, k.subscribers[key])
+	}
+	return counts, k.failure
+}
 
-func (k *fakeKeys) Subscribed(pattern string, limit int) (keys []string) {
+func (k *fakeKeys) FindSubscribed(_ context.Context, pattern string, limit int) (keys []string, err error) {
 	for key := range k.subscribers {
 		if message.Match(pattern, key) && len(keys) < limit {
 			keys = append(keys, key)
 		}
 	}
 	slices.Sort(keys)
-	return keys
+	return keys, k.failure
 }
 
-func (k *fakeKeys) Patterns() int { return 3 }
+func (k *fakeKeys) CountPatterns(context.Context) (int, error) { return 3, k.failure }
 
 // fakeClients are connections; those that are killed are gone.
 type fakeClients struct{ all []redis.Client }

@@ -152,6 +152,9 @@ func (s *Session) Tag(key string) uint64 {
 	return 0
 }
 
+// OpensKeys tells whether s has to open a key with a token before it may read it.
+func (s *Session) OpensKeys() bool { return s.is(tokens) }
+
 // Opened tells whether s may read key, as far as is known: keys are closed again when a token is found to be no good any more.
 func (s *Session) Opened(key string) bool {
 	_, found := s.keyring().find(key)

@@ -71,9 +71,11 @@ func (k *keys) Info(ctx context.Context, key string) (message.KeyInfo, error) {
 	return message.KeyInfo{Last: info.Last, Stored: info.Length, First: info.First, Added: info.Added, Exists: info.Exists}, err
 }
 
-func (k *keys) Subscribers(string) int          { return 0 }
-func (k *keys) Subscribed(string, int) []string { return nil }
-func (k *keys) Patterns() int                   { return 0 }
+func (k *keys) CountSubscribers(_ context.Context, keys []string) ([]int, error) {
+	return make([]int, len(keys)), nil
+}
+func (k *keys) FindSubscribed(context.Context, string, int) ([]string, error) { return nil, nil }
+func (k *keys) CountPatterns(context.Context) (int, error)                    { return 0, nil }
 
 // client is a connection to a server of its own.
 type client struct {

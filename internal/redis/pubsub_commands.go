@@ -151,21 +151,47 @@ func pubsubChannels(c *call) {
 	if len(c.args) == 3 {
 		pattern = string(c.args[2])
 	}
-	subscribed := c.server.cfg.Keys.Subscribed
-	c.work(func(_ context.Context, r *reply) { r.strings(subscribed(pattern, maxNames)) })
+	keys := c.server.cfg.Keys
+	c.work(func(ctx context.Context, r *reply) {
+		names, err := keys.FindSubscribed(ctx, pattern, maxNames)
+		if err != nil {
+			r.failed(err)
+			return
+		}
+		r.strings(names)
+	})
 }
 
 func pubsubNumSub(c *call) {
-	c.array(2 * (len(c.args) - 2))
-	for _, name := range c.args[2:] {
-		c.bulk(name)
-		c.int(int64(c.server.cfg.Keys.Subscribers(string(name))))
+	names := make([]string, len(c.args)-2)
+	for i, name := range c.args[2:] {
+		names[i] = string(name)
 	}
+	keys := c.server.cfg.Keys
+	c.work(func(ctx context.Context, r *reply) {
+		counts, err := keys.CountSubscribers(ctx, names)
+		if err != nil {
+			r.failed(err)
+			return
+		}
+		r.array(2 * len(names))
+		for i, name := range names {
+			r.text(name)
+			r.int(int64(counts[i]))
+		}
+	})
 }
 
 func pubsubNumPat(c *call) {
-	patterns := c.server.cfg.Keys.Patterns
-	c.work(func(_ context.Context, r *reply) { r.int(int64(patterns())) })
+	keys := c.server.cfg.Keys
+	c.work(func(ctx context.Context, r *reply) {
+		patterns, err := keys.CountPatterns(ctx)
+		if err != nil {
+			r.failed(err)
+			return
+		}
+		r.int(int64(patterns))
+	})
 }
 
 // strings is an array of texts.

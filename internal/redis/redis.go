@@ -16,7 +16,7 @@ import (
 	"gopush/internal/message"
 )
 
-// Keys is how commands reach keys; *channel.Hub is one. All may block but Subscribers.
+// Keys is how commands reach keys; *channel.Hub is one. All may block.
 type Keys interface {
 	// Publish pushes and returns a receipt for each when all are done.
 	Publish(ctx context.Context, pushes []message.Push) []message.Receipt
@@ -26,10 +26,20 @@ type Keys interface {
 	Trim(ctx context.Context, key string, keep int, minMid int64) (int, error)
 	Keys(ctx context.Context, cursor string, limit int) (keys []string, next string, err error)
 
-	Subscribers(key string) int
-	// Subscribed returns at most limit keys that match and somebody subscribes to, in no order.
-	Subscribed(pattern string, limit int) []string
-	Patterns() int // different ones that somebody subscribes to
+	// CountSubscribers returns how many connections subscribe to each of keys.
+	CountSubscribers(ctx context.Context, keys []string) ([]int, error)
+	// FindSubscribed returns at most limit keys that match and somebody subscribes to, in no order.
+	FindSubscribed(ctx context.Context, pattern string, limit int) ([]string, error)
+	CountPatterns(ctx context.Context) (int, error) // different ones that somebody subscribes to
+}
+
+// Far is where keys may be that other nodes own. Who subscribes to one, or waits for its messages, has it near first.
+type Far interface {
+	// Near tells whether key is. It does not block.
+	Near(key string) bool
+	// Approach makes it so, and may block; when ctx has ended it still begins to. Its error is a *message.WrongNode, of who must
+	// not subscribe here, or says why it is not near yet: it will be later, without a gap.
+	Approach(ctx context.Context, key string) error
 }
 
 // Groups keeps the cursors of devices; a store is one. channel.Groups says what its methods promise. All may block.

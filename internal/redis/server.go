@@ -36,6 +36,7 @@ func (s *Server) Command(c *Session, args [][]byte, dst []byte, step *Step) []by
 	step.call = call{reply: reply{dst: dst, three: c.RESP3()}, server: s, session: c, args: args, step: step}
 	k := &step.call
 	s.run(k)
+	k.nearFirst()
 	reply := k.dst
 	step.call = call{}
 	if step.Kind == Check {

@@ -1,6 +1,10 @@
 package redis
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+
+	"gopush/internal/message"
+)
 
 // Session is what a connection has said so far. It is owned by whoever has the connection, who reads and counts Subscriptions.
 // There are millions of them: what few have said stands in more.
@@ -29,6 +33,7 @@ const (
 	muted                        // CLIENT REPLY OFF
 	mutedOnce                    // CLIENT REPLY SKIP: so is the reply of the next command
 	mutesNext                    // this is the command that said so
+	approached                   // the keys of the next command, which is the last one again, were approached
 )
 
 // more is what few sessions have.
@@ -36,6 +41,7 @@ type more struct {
 	name, library, version string // as the client calls itself
 	shown                  shownKey
 	opened                 keyring
+	moved                  *message.WrongNode // why the command that comes again is refused; nil: it is not
 }
 
 // shownKey is the API key that an admin showed.

@@ -24,12 +24,13 @@ const (
 	NoProto
 	NoGroup
 	BusyGroup
+	Moved
 	errorKinds = iota
 )
 
 // String returns the word.
 func (k ErrorKind) String() string {
-	return [errorKinds]string{"ERR", "NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "NOGROUP", "BUSYGROUP"}[k]
+	return [errorKinds]string{"ERR", "NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "NOGROUP", "BUSYGROUP", "MOVED"}[k]
 }
 
 // countReply counts reply if it is an error.
