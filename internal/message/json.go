@@ -43,6 +43,9 @@ func (m *Message) AppendPayload(dst []byte) []byte {
 	return append(dst, m.Payload...)
 }
 
+// AppendMsg appends the PAYLOAD of AppendJSON without old: one JSON value, whatever the payload is.
+func (m *Message) AppendMsg(dst []byte) []byte { return m.appendPayload(dst, false) }
+
 // appendPayload is the one place that knows how a Form looks within JSON. Fields that cannot be
 // read are opaque.
 func (m *Message) appendPayload(dst []byte, old bool) []byte {
