@@ -31,8 +31,11 @@ var ErrRegister = errors.New("token cannot be registered")
 
 // Store keeps tokens by hash. Its methods may be called concurrently.
 type Store interface {
-	// PutToken registers a token, or renews it. It is durable when it returns.
+	// PutToken registers a token, or replaces it. It is durable when it returns.
 	PutToken(ctx context.Context, key string, hash [32]byte, lifetime time.Duration, expires time.Time) error
+	// RenewToken has a token that is there (expired or not) live its lifetime from now on, and tells whether it is there: it
+	// brings none back that is deleted meanwhile, here or by another node. It is durable when it returns.
+	RenewToken(ctx context.Context, key string, hash [32]byte, now time.Time) (found bool, err error)
 	// Token returns the token's lifetime and expiry, and whether it is there (expired or not).
 	Token(ctx context.Context, key string, hash [32]byte) (lifetime time.Duration, expires time.Time, found bool, err error)
 	// HasTokens tells whether any token was registered for key and not deleted or swept.
@@ -47,15 +50,23 @@ type Store interface {
 type Tokens struct {
 	store Store            // set by NewTokens, never changed
 	now   func() time.Time //
-	locks keyLocks         // held while a key's tokens are renewed or revoked
+	cache cache
 
-	renewErrors atomic.Uint64
-	revocations atomic.Uint64
+	renewErrors  atomic.Uint64
+	cachedChecks atomic.Uint64
 }
 
-// NewTokens returns the tokens kept in store, by the clock now.
+// NewTokens returns the tokens kept in store, by the clock now. Every check asks the store.
 func NewTokens(store Store, now func() time.Time) *Tokens {
-	return &Tokens{store: store, now: now, locks: newKeyLocks()}
+	return &Tokens{store: store, now: now}
+}
+
+// NewSharedTokens is NewTokens for a store that other nodes share, which is asked over a network: that a token is good is
+// believed for CacheTime. Whoever hears that another node revoked tokens calls Forget.
+func NewSharedTokens(store Store, now func() time.Time) *Tokens {
+	t := NewTokens(store, now)
+	t.cache.most = maxCached
+	return t
 }
 
 // Register lets token in for key until it was not used for lifetime (0: DefaultLifetime), and
@@ -71,11 +82,6 @@ func (t *Tokens) Register(ctx context.Context, key, token string, lifetime time.
 	if err := checkRegistration(token, lifetime); err != nil {
 		return "", time.Time{}, err
 	}
-	unlock, err := t.locks.lock(ctx, key)
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	defer unlock()
 	expires := t.now().Add(lifetime)
 	if err := t.store.PutToken(ctx, key, hashOf(key, token), lifetime, expires); err != nil {
 		return "", time.Time{}, fmt.Errorf("register a token of %q: %w", key, err)
@@ -104,26 +110,43 @@ func checkRegistration(token string, lifetime time.Duration) error {
 // message.ErrUnknownKey when key has no tokens at all, with message.ErrToken when this one is
 // empty, wrong, expired or revoked, and with the store's error when it cannot tell. A good
 // token that cannot be renewed is good all the same: RenewErrors counts it.
+//
+// Tokens made by NewSharedTokens may call a token good for up to CacheTime after another node revoked it, if nobody called
+// Forget; a token is refused only on the word of the store. What a token has opened stays open: that is Kick's.
 func (t *Tokens) Check(ctx context.Context, key, token string) (tag uint64, err error) {
-	hash := hashOf(key, token)
+	hash, now, revocations := hashOf(key, token), t.now(), t.Revocations()
+	if t.cache.good(key, hash, now) {
+		t.cachedChecks.Add(1)
+		return tagOf(hash), nil
+	}
 	lifetime, expires, found, err := t.store.Token(ctx, key, hash)
-	switch now := t.now(); {
+	renewed := expires.Add(-lifetime)
+	switch {
 	case err != nil:
 		return 0, fmt.Errorf("check a token of %q: %w", key, err)
 	case !found:
 		return 0, t.refusal(ctx, key)
 	case !now.Before(expires):
 		return 0, message.ErrToken
-	case now.Sub(expires.Add(-lifetime)) > lifetime/renewPart:
-		err = t.renew(ctx, key, hash)
+	case now.Sub(renewed) > lifetime/renewPart:
+		renewed, err = now, t.renew(ctx, key, hash, now)
 	}
-	if errors.Is(err, message.ErrToken) {
+	switch {
+	case errors.Is(err, message.ErrToken):
 		return 0, err
-	}
-	if err != nil {
+	case err != nil:
 		t.renewErrors.Add(1)
+	default:
+		t.cache.put(key, hash, revocations, now, earlier(now.Add(CacheTime), renewed.Add(lifetime/renewPart)))
 	}
 	return tagOf(hash), nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // refusal tells a key without tokens from one with others.
@@ -137,29 +160,20 @@ func (t *Tokens) refusal(ctx context.Context, key string) error {
 	return message.ErrUnknownKey
 }
 
-// renew fails with message.ErrToken if the token was revoked meanwhile: it looks again under
-// the key's lock, since a token that is written back after Revoke would live again.
-func (t *Tokens) renew(ctx context.Context, key string, hash [32]byte) error {
-	unlock, err := t.locks.lock(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	lifetime, _, found, err := t.store.Token(ctx, key, hash)
-	switch {
-	case err != nil:
-		return err
-	case !found:
+// renew fails with message.ErrToken if the token was revoked meanwhile.
+func (t *Tokens) renew(ctx context.Context, key string, hash [32]byte, now time.Time) error {
+	found, err := t.store.RenewToken(ctx, key, hash, now)
+	if err == nil && !found {
 		return message.ErrToken
 	}
-	return t.store.PutToken(ctx, key, hash, lifetime, t.now().Add(lifetime))
+	return err
 }
 
 // RenewErrors returns how many uses of a good token could not renew it.
 func (t *Tokens) RenewErrors() uint64 { return t.renewErrors.Load() }
 
-// Revoke forgets tokens of key, or all when none is given, durably, and returns how many there
-// were and the tags of those given, by which to find the connections opened with them.
+// Revoke deletes tokens of key, or all when none is given, durably, and returns how many there
+// were and the tags of those given, by which to find the connections opened with them, here and on other nodes, which Forget them.
 func (t *Tokens) Revoke(ctx context.Context, key string, tokens ...string) (tags []uint64, n int, err error) {
 	hashes := make([][32]byte, len(tokens))
 	tags = make([]uint64, len(tokens))
@@ -167,22 +181,24 @@ func (t *Tokens) Revoke(ctx context.Context, key string, tokens ...string) (tags
 		hashes[i] = hashOf(key, token)
 		tags[i] = tagOf(hashes[i])
 	}
-	unlock, err := t.locks.lock(ctx, key)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer unlock()
 	n, err = t.store.DeleteTokens(ctx, key, hashes...)
+	t.Forget(key, tags...) // after an error, too: they may be deleted
 	if err != nil {
 		return nil, n, fmt.Errorf("revoke tokens of %q: %w", key, err)
 	}
-	t.revocations.Add(1)
 	return tags, n, nil
 }
 
-// Revocations counts the calls of Revoke that have taken effect. A check that it has not moved
+// Forget has the store asked again about the tokens of key with these tags, or about all of key when none is given: they
+// were revoked, perhaps by another node. It moves Revocations, so it comes before connections are closed for it.
+func (t *Tokens) Forget(key string, tags ...uint64) { t.cache.revoked(key, tags) }
+
+// Revocations counts the calls of Revoke and Forget that have taken effect. A check that it has not moved
 // since before Check, made once a connection can be found by its tag, closes the gap between the two.
-func (t *Tokens) Revocations() uint64 { return t.revocations.Load() }
+func (t *Tokens) Revocations() uint64 { return t.cache.revocations.Load() }
+
+// CachedChecks returns how many checks were answered without the store.
+func (t *Tokens) CachedChecks() uint64 { return t.cachedChecks.Load() }
 
 // hashOf is what a store knows a token by. A key has no control characters, so 0 ends it.
 func hashOf(key, token string) [32]byte {

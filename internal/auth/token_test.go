@@ -33,33 +33,54 @@ func (c *clock) step(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// store is the memory store; it counts what is put and fails on demand.
+// store is the memory store; it counts what is asked and written, and fails on demand.
 type store struct {
 	auth.Store
-	mu     sync.Mutex
-	puts   int
-	fail   error  // what every method answers
-	broken error  // what PutToken answers
-	read   func() // called after each read of a token
+	mu      sync.Mutex
+	puts    int
+	reads   int
+	fail    error  // what Token answers
+	broken  error  // what PutToken and RenewToken answer
+	deleted error  // what DeleteTokens answers, having deleted
+	read    func() // called after each read of a token
 }
 
 func (s *store) PutToken(ctx context.Context, key string, hash [32]byte, lifetime time.Duration, expires time.Time) error {
-	s.mu.Lock()
-	s.puts++
-	err := s.broken
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.write(); err != nil {
 		return err
 	}
 	return s.Store.PutToken(ctx, key, hash, lifetime, expires)
 }
 
+func (s *store) RenewToken(ctx context.Context, key string, hash [32]byte, now time.Time) (bool, error) {
+	if err := s.write(); err != nil {
+		return false, err
+	}
+	return s.Store.RenewToken(ctx, key, hash, now)
+}
+
+// write counts a write and answers what is to come of it.
+func (s *store) write() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.puts++
+	return s.broken
+}
+
 func (s *store) Token(ctx context.Context, key string, hash [32]byte) (time.Duration, time.Time, bool, error) {
+	s.mu.Lock()
+	s.reads++
+	s.mu.Unlock()
 	lifetime, expires, found, err := s.Store.Token(ctx, key, hash)
 	if s.read != nil {
 		s.read()
 	}
 	return lifetime, expires, found, errors.Join(err, s.fail)
+}
+
+func (s *store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte) (int, error) {
+	n, err := s.Store.DeleteTokens(ctx, key, hashes...)
+	return n, errors.Join(err, s.deleted)
 }
 
 func (s *store) putsSoFar() int {

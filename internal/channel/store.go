@@ -134,8 +134,11 @@ type Groups interface {
 
 // Tokens keeps the tokens of keys, by hash, for package auth.
 type Tokens interface {
-	// PutToken registers a token, or renews it. It is durable when it returns.
+	// PutToken registers a token, or replaces it. It is durable when it returns.
 	PutToken(ctx context.Context, key string, hash [32]byte, lifetime time.Duration, expires time.Time) error
+	// RenewToken has a token that is there (expired or not) live its lifetime from now on, and tells whether it is there: it
+	// brings none back that is deleted meanwhile, here or by another node. It is durable when it returns.
+	RenewToken(ctx context.Context, key string, hash [32]byte, now time.Time) (found bool, err error)
 	// Token returns the token's lifetime and expiry, and whether it is there (expired or not).
 	Token(ctx context.Context, key string, hash [32]byte) (lifetime time.Duration, expires time.Time, found bool, err error)
 	// HasTokens tells whether any token was registered for key and not deleted or swept.

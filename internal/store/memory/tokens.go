@@ -24,6 +24,19 @@ func (s *Store) PutToken(ctx context.Context, key string, hash [32]byte, lifetim
 	return nil
 }
 
+// RenewToken implements channel.Tokens.
+func (s *Store) RenewToken(ctx context.Context, key string, hash [32]byte, now time.Time) (found bool, err error) {
+	if err := s.lock(ctx); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	t, found := s.tokens[key][hash]
+	if found {
+		s.tokens[key][hash] = token{t.lifetime, now.Add(t.lifetime)}
+	}
+	return found, nil
+}
+
 // Token implements channel.Tokens.
 func (s *Store) Token(ctx context.Context, key string, hash [32]byte) (lifetime time.Duration, expires time.Time, found bool, err error) {
 	if err := s.lock(ctx); err != nil {

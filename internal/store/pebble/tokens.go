@@ -10,10 +10,43 @@ import (
 
 // PutToken implements channel.Tokens.
 func (s *Store) PutToken(ctx context.Context, key string, hash [32]byte, lifetime time.Duration, expires time.Time) error {
-	value := binary.AppendVarint(binary.AppendVarint(nil, expires.UnixMilli()), int64(lifetime))
+	value := tokenValue(lifetime, expires)
 	return s.do(ctx, &op{entries: 1, grows: true, apply: func(c *commit) error {
 		return c.batch.Set(tokenKey(key, hash), value, nil)
 	}})
+}
+
+func tokenValue(lifetime time.Duration, expires time.Time) []byte {
+	return binary.AppendVarint(binary.AppendVarint(nil, expires.UnixMilli()), int64(lifetime))
+}
+
+func readToken(value []byte) (lifetime time.Duration, expires time.Time, err error) {
+	var until, nanos int64
+	if _, err := readVarints(value, &until, &nanos); err != nil {
+		return 0, time.Time{}, err
+	}
+	return time.Duration(nanos), time.UnixMilli(until), nil
+}
+
+// RenewToken implements channel.Tokens.
+func (s *Store) RenewToken(ctx context.Context, key string, hash [32]byte, now time.Time) (bool, error) {
+	found := false
+	err := s.do(ctx, &op{entries: 1, grows: true, apply: func(c *commit) error {
+		name := tokenKey(key, hash)
+		value, err := c.get(name)
+		if found = value != nil; !found || err != nil {
+			return err
+		}
+		lifetime, _, err := readToken(value)
+		if err != nil {
+			return err
+		}
+		return c.batch.Set(name, tokenValue(lifetime, now.Add(lifetime)), nil)
+	}})
+	if err != nil {
+		return false, err
+	}
+	return found, nil
 }
 
 // Token implements channel.Tokens.
@@ -30,11 +63,10 @@ func (s *Store) Token(ctx context.Context, key string, hash [32]byte) (lifetime 
 	if value == nil {
 		return 0, time.Time{}, false, nil
 	}
-	var until, nanos int64
-	if _, err := readVarints(value, &until, &nanos); err != nil {
+	if lifetime, expires, err = readToken(value); err != nil {
 		return 0, time.Time{}, false, unavailable(err)
 	}
-	return time.Duration(nanos), time.UnixMilli(until), true, nil
+	return lifetime, expires, true, nil
 }
 
 // HasTokens implements channel.Tokens.

@@ -73,6 +73,8 @@ func Run(t *testing.T, open Open) {
 		"cap/changed":                       capChanged,
 		"keys/pages":                        keysPages,
 		"tokens/put, renew, delete":         tokens,
+		"tokens/renewed":                    tokensRenewed,
+		"tokens/renewed while deleted":      tokensRenewedWhileDeleted,
 		"tokens/of similar keys":            tokensSimilarKeys,
 		"limits":                            limits,
 		"close":                             closed,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +48,54 @@ func tokensSimilarKeys(t *testing.T, open Open) {
 	f.wantTokens("kk", map[byte]time.Duration{1: time.Hour})
 	f.wantTokens("k ", map[byte]time.Duration{2: time.Hour})
 	f.wantTokens("j", map[byte]time.Duration{3: time.Hour})
+}
+
+// tokensRenewed: a renewal keeps the lifetime, also of a token that has expired, touches no other, and makes none.
+func tokensRenewed(t *testing.T, open Open) {
+	f := start(t, open, 0)
+	f.wantRenewed("k", 1, t0, false)
+	f.put("k", 1, time.Hour)
+	f.put("k", 2, time.Hour)
+	for _, passed := range []time.Duration{time.Minute, 30 * time.Minute, 100 * time.Hour} {
+		f.wantRenewed("k", 1, t0.Add(passed), true)
+		lifetime, expires, found, err := f.s.Token(f.ctx, "k", hash(1))
+		if want := t0.Add(passed + time.Hour); lifetime != time.Hour || !expires.Equal(want) || !found || err != nil {
+			t.Fatalf("Token renewed after %v = %v, %v, %v, %v, want an hour, %v", passed, lifetime, expires, found, err, want)
+		}
+	}
+	n, err := f.s.DeleteTokens(f.ctx, "k", hash(1))
+	f.wantCount("DeleteTokens", n, err, 1)
+	f.wantRenewed("k", 1, t0, false)
+	f.wantRenewed("other", 2, t0, false)
+	f.wantTokens("k", map[byte]time.Duration{2: time.Hour})
+	f.wantTokens("other", nil)
+}
+
+// tokensRenewedWhileDeleted: whichever comes first, a deleted token stays deleted.
+func tokensRenewedWhileDeleted(t *testing.T, open Open) {
+	f := start(t, open, 0)
+	for range 20 {
+		f.put("k", 1, time.Hour)
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() {
+				if _, err := f.s.RenewToken(f.ctx, "k", hash(1), t0); err != nil {
+					t.Errorf("RenewToken: %v", err)
+				}
+			})
+		}
+		n, err := f.s.DeleteTokens(f.ctx, "k", hash(1))
+		calls.Wait()
+		f.wantCount("DeleteTokens", n, err, 1)
+		f.wantTokens("k", nil)
+	}
+}
+
+func (f *fixture) wantRenewed(key string, n byte, now time.Time, want bool) {
+	f.t.Helper()
+	if found, err := f.s.RenewToken(f.ctx, key, hash(n), now); err != nil || found != want {
+		f.t.Fatalf("RenewToken(%q, %d) = %v, %v, want %v", key, n, found, err, want)
+	}
 }
 
 func (f *fixture) put(key string, n byte, lifetime time.Duration) {
@@ -117,6 +166,7 @@ func closed(t *testing.T, open Open) {
 		"Trim":         func(ctx context.Context) error { _, err := f.s.Trim(ctx, "k", 0, 0); return err },
 		"Keys":         func(ctx context.Context) error { _, _, err := f.s.Keys(ctx, "", 1); return err },
 		"PutToken":     func(ctx context.Context) error { return f.s.PutToken(ctx, "k", hash(1), 0, t0) },
+		"RenewToken":   func(ctx context.Context) error { _, err := f.s.RenewToken(ctx, "k", hash(1), t0); return err },
 		"Token":        func(ctx context.Context) error { _, _, _, err := f.s.Token(ctx, "k", hash(1)); return err },
 		"HasTokens":    func(ctx context.Context) error { _, err := f.s.HasTokens(ctx, "k"); return err },
 		"DeleteTokens": func(ctx context.Context) error { _, err := f.s.DeleteTokens(ctx, "k"); return err },
