@@ -1,0 +1,27 @@
+package channel
+
+// Listening returns how many connections subscribe to key, those of other nodes included as Weigh told, and how many
+// subscribe, follow it or stand for other nodes.
+func (h *Hub) Listening(key string) (subscribers, listeners int) {
+	at := h.lock(key)
+	defer at.bucket.mu.Unlock()
+	if c := at.bucket.find(at.hash, key); c != nil {
+		return c.receivers(), c.listeners()
+	}
+	return 0, 0
+}
+
+// OwnSubscribers returns how many connections of this node subscribe to key: not those that sink stands for.
+func (h *Hub) OwnSubscribers(key string, sink SinkID) int {
+	at := h.lock(key)
+	defer at.bucket.mu.Unlock()
+	c := at.bucket.find(at.hash, key)
+	if c == nil {
+		return 0
+	}
+	n := c.subscribers()
+	if s := c.find(sink); s != nil {
+		n -= int(s.count)
+	}
+	return n
+}

@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/cluster/link"
+	"gopush/internal/message"
+)
+
+// Config has what a cluster needs of its node.
+type Config struct {
+	Registry Registry
+	Self     func() link.Hello // what other nodes are told of this one, but for Joined. Name never changes
+	Links    link.Config       // all but Keys, Handler and Self
+	Refuse   bool              // relay = off: subscribers of other nodes' keys are sent there
+
+	StoreTimeout time.Duration                  // for raising mids, and for a relay to begin
+	Revoked      func(key string, tags []uint64) // told of tokens that were revoked at other nodes; nil: nobody cares
+	Stats        func() link.NodeStats           // what other nodes are told for their operators
+	Log          *slog.Logger                    // nil: none
+}
+
+// Pulse is a registry that learns from the links who is alive.
+type Pulse interface {
+	Heard(n Node)       // it is there, and has joined
+	Silent(name string) // it is not, or has left
+}
+
+// Cluster is the keys of all nodes, as connections of this node reach them.
+type Cluster struct {
+	Stats Stats
+
+	cfg   Config
+	name  string       // of this node
+	hub   *channel.Hub // set by Serve, before anything else is called but Owns
+	links *link.Links  // likewise
+	sink  channel.SinkID
+
+	view    atomic.Pointer[view] // never nil
+	joined  atomic.Bool          // between Join and Leave
+	seeing  sync.Mutex           // held while the nodes change
+	relays  relays
+	pattern patterns
+	touched atomic.Uint64 // sinks that were fed and are to be flushed
+}
+
+// New makes the cluster that a node is in. Its Owns is for the channels, which Serve is given then.
+func New(cfg Config) *Cluster {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.StoreTimeout == 0 {
+		cfg.StoreTimeout = 2 * time.Second
+	}
+	c := &Cluster{cfg: cfg, name: cfg.Self().Name}
+	c.view.Store(&view{})
+	c.relays.init()
+	c.pattern.followed = map[string]*followedPattern{}
+	return c
+}
+
+// Serve makes the links of the node whose channels are hub, and returns them. It is called once, before the hub runs.
+func (c *Cluster) Serve(hub *channel.Hub) *link.Links {
+	c.hub = hub
+	cfg := c.cfg.Links
+	cfg.Keys, cfg.Handler, cfg.Self, cfg.Log = own{hub, c}, peers{c}, c.hello, c.cfg.Log
+	cfg.StoreTimeout = c.cfg.StoreTimeout
+	c.links = link.New(cfg)
+	return c.links
+}
+
+func (c *Cluster) hello() link.Hello {
+	h := c.cfg.Self()
+	h.Joined = c.joined.Load()
+	return h
+}
+
+// Run keeps the cluster until ctx ends.
+func (c *Cluster) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { c.links.Run(ctx) })
+	running.Go(func() { c.cfg.Registry.Run(ctx, func(nodes []Node) { c.see(ctx, nodes) }) })
+	running.Go(func() { c.reportStrays(ctx) })
+	running.Go(func() { c.endRelays(ctx) })
+	running.Wait()
+}
+
+// Join has this node own keys from now on, and returns when others can know.
+func (c *Cluster) Join(ctx context.Context) error {
+	c.joined.Store(true)
+	if err := c.cfg.Registry.Join(ctx); err != nil {
+		return fmt.Errorf("join the cluster: %w", err)
+	}
+	c.links.Announce()
+	return nil
+}
+
+// Leave has this node own no keys any more, and returns when others can know. It relays on.
+func (c *Cluster) Leave(ctx context.Context) error {
+	c.joined.Store(false)
+	err := c.cfg.Registry.Leave(ctx)
+	c.links.Leave()
+	return err
+}
+
+// Healthy returns nil, or why what this node knows of the others may be old.
+func (c *Cluster) Healthy() error { return c.cfg.Registry.Healthy() }
+
+// Joined tells whether this node is among those that own keys.
+func (c *Cluster) Joined() bool { return c.view.Load().self != "" }
+
+// errAlone is what a push fails with before this node knows of any.
+var errAlone = fmt.Errorf("%w: the nodes of the cluster are not known yet", message.ErrUnavailable)

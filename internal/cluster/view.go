@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+
+	"gopush/internal/cluster/link"
+	"gopush/internal/ring"
+)
+
+// view is who is there. It never changes: another one takes its place.
+type view struct {
+	nodes []Node
+	ring  *ring.Ring            // nil: nobody is there
+	self  string                // this node's name, if it is one of them
+	links map[string]*link.Link // to the others
+}
+
+// owner returns the name of the node that owns key; "": nobody is there.
+func (v *view) owner(key string) string {
+	if v.ring == nil {
+		return ""
+	}
+	return v.ring.Owner(key)
+}
+
+// owns tells whether this node owns key.
+func (v *view) owns(key string) bool { return v.self != "" && v.owner(key) == v.self }
+
+// Owns tells whether this node gives the messages of key their order.
+func (c *Cluster) Owns(key string) bool { return c.view.Load().owns(key) }
+
+// Nodes returns the nodes that are there, by name. Nobody changes them.
+func (c *Cluster) Nodes() []Node { return c.view.Load().nodes }
+
+// Ring returns which keys are whose, or nil.
+func (c *Cluster) Ring() *ring.Ring { return c.view.Load().ring }
+
+// Owner returns the node that owns key, and false if nobody is there.
+func (c *Cluster) Owner(key string) (Node, bool) {
+	v := c.view.Load()
+	return v.node(v.owner(key))
+}
+
+func (v *view) node(name string) (Node, bool) {
+	i := slices.IndexFunc(v.nodes, func(n Node) bool { return n.Name == name })
+	if i < 0 {
+		return Node{}, false
+	}
+	return v.nodes[i], true
+}
+
+// see has nodes be who is there. That nobody is there is not believed of a registry: then what was known holds.
+func (c *Cluster) see(ctx context.Context, nodes []Node) {
+	c.seeing.Lock()
+	defer c.seeing.Unlock()
+	if len(nodes) == 0 {
+		c.cfg.Log.Warn("the registry knows no node: what was known of them holds", "nodes", names(c.Nodes()))
+		return
+	}
+	before := c.view.Load()
+	v := c.newView(nodes)
+	c.Stats.RingChanges.Add(1)
+	c.cfg.Log.Info("nodes of the cluster", "are", names(nodes), "were", names(before.nodes))
+	if v.self != "" {
+		c.raise(ctx)
+	}
+	c.view.Store(v)
+	relayed, left := c.hub.Reown()
+	c.follow(relayed)
+	c.report(left)
+	c.forgetOwned()
+}
+
+func (c *Cluster) newView(nodes []Node) *view {
+	v := &view{nodes: slices.Clone(nodes), links: map[string]*link.Link{}}
+	var points []ring.Node
+	var peers []link.Peer
+	for _, n := range nodes {
+		points = append(points, ring.Node{Name: n.Name, Weight: max(1, n.Weight)})
+		if n.Self {
+			v.self = n.Name
+		} else {
+			peers = append(peers, link.Peer{Name: n.Name, Addrs: n.Admin})
+		}
+	}
+	v.ring = ring.New(points)
+	c.links.SetPeers(peers)
+	for _, p := range peers {
+		if l := c.links.To(p.Name); l != nil {
+			v.links[p.Name] = l
+		}
+	}
+	return v
+}
+
+// raise has the mids of this node be above those of whoever owned what it will own.
+func (c *Cluster) raise(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
+	defer cancel()
+	if err := c.hub.Raise(ctx); err != nil {
+		c.cfg.Log.Warn("mid limits of other nodes not read: live-only messages of keys that come to this node may have lower ids than before", "err", err)
+	}
+}
+
+func names(nodes []Node) []string {
+	list := make([]string, len(nodes))
+	for i, n := range nodes {
+		list[i] = n.Name
+	}
+	return list
+}
+
+// report has the owners of keys to which this node appended look into the store.
+func (c *Cluster) report(keys []string) {
+	v := c.view.Load()
+	of := map[string][]string{}
+	for _, key := range keys {
+		of[v.owner(key)] = append(of[v.owner(key)], key)
+	}
+	for name, keys := range of {
+		if l := v.links[name]; l != nil {
+			l.Look(keys...)
+		}
+	}
+}
+
+// reportStrays reports keys that this node appends to and does not own, until ctx ends.
+func (c *Cluster) reportStrays(ctx context.Context) {
+	for keys := c.hub.Strays(ctx); len(keys) > 0; keys = c.hub.Strays(ctx) {
+		c.Stats.Strays.Add(int64(len(keys)))
+		c.report(keys)
+	}
+}
