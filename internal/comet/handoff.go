@@ -57,6 +57,30 @@ func (c *handed) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
+// handOver gives c's socket to net/http, with all that was read of it.
+func (l *loop) handOver(c *conn, unread []byte) {
+	ln := l.g.all()[c.from]
+	if nc := l.detach(c); nc != nil {
+		l.g.Stats.HandedToHTTP.Add(1)
+		ln.push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g})
+	}
+}
+
+// detach takes c's socket out of the loop, or returns nil: it has failed.
+func (l *loop) detach(c *conn) net.Conn {
+	if l.settle(c); c.state == free {
+		return nil
+	}
+	nc, err := l.engine(c).detach(l, c)
+	l.remove(c)
+	if err != nil {
+		l.g.open.Add(-1)
+		l.g.Stats.Closed[Failed].Add(1)
+		return nil
+	}
+	return nc
+}
+
 // Subscribe serves GET /sub on a connection that net/http has: a handshake after other
 // requests on a kept-alive connection. The connection goes back to a loop.
 func (ln *Listener) Subscribe() http.Handler {

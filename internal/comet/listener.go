@@ -21,6 +21,7 @@ type Listener struct {
 	stopOnce sync.Once
 	pusher   atomic.Pointer[Pusher]       // nil: net/http serves what pushes, too
 	redis    atomic.Pointer[redisService] // nil: it speaks no Redis
+	guests   guests
 
 	mu     sync.Mutex
 	filled sync.Cond

@@ -12,6 +12,8 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	counter(reg, "gopush_connections_accepted_total", "Connections accepted.", nil, &s.Accepted)
 	counter(reg, "gopush_accept_failures_total", "Accepts that failed: no descriptors, no memory.", nil, &s.AcceptFailed)
 	counter(reg, "gopush_connections_http_total", "Connections handed to net/http.", nil, &s.HandedToHTTP)
+	counter(reg, "gopush_connections_links_total", "Connections that were links of other nodes.", nil, &s.HandedToLinks)
+	counter(reg, "gopush_connections_rpc_total", "Connections that spoke net/rpc.", nil, &s.HandedToRPC)
 	counter(reg, "gopush_http_loop_requests_total", "HTTP requests that pushed and were served without net/http.", nil, &s.PushRequests)
 	counter(reg, "gopush_subscribers_total", "Connections that became subscribers.", nil, &s.Subscribed)
 	counter(reg, "gopush_heartbeats_total", "Heartbeats answered.", nil, &s.Heartbeats)

@@ -28,6 +28,7 @@ type redisConn struct {
 	index   map[subscriptionName]int // where they are in many; nil while they are few
 	wait    *waiting                 // what the last read that could wait follows; nil: nothing
 	trusted bool                     // it came to an admin listener
+	spoke   bool                     // a command has come
 
 	began  uint32 // second at which it connected
 	active uint32 // second at which its last command came
@@ -81,6 +82,8 @@ func (l *loop) command(c *conn, p *serving, b []byte) (n int, next next) {
 		return 0, incomplete
 	case len(args) == 0:
 		return n, goOn
+	case !r.spoke && l.isLink(c, args[0], b):
+		return len(b), goOn
 	case isHead(args[0]):
 		p.why = BadCommand
 		return len(b), goOn
@@ -89,7 +92,7 @@ func (l *loop) command(c *conn, p *serving, b []byte) (n int, next next) {
 	case redis.Pushes(args[0]) && l.waitsForRoom(c, p):
 		return 0, later
 	}
-	r.active = l.seconds()
+	r.spoke, r.active = true, l.seconds()
 	step := &l.commandStep
 	from := len(l.calls.answers.bytes)
 	l.calls.answers.bytes = r.server.Command(r.session, args, l.calls.answers.bytes, step)
@@ -240,9 +243,10 @@ var errBusy = errors.Join(message.ErrUnavailable, errors.New("too many commands 
 // maxUnread is how many bytes of commands are read of a connection while none can begin.
 const maxUnread = pushBuffer
 
-// arrangeRedis decides how c goes on. It is read also while it waits for something, so that it is known when its peer goes.
+// arrangeRedis decides how c goes on. It is read also while it waits for something, so that it is known when its peer goes; but not before
+// its first command, which may give it away: then nobody must be reading.
 func (l *loop) arrangeRedis(c *conn, p *serving, rest []byte) {
-	l.read(c, !p.ended && (p.partial || len(rest) < maxUnread))
+	l.read(c, !p.ended && (p.partial || len(rest) == 0 || p.redis.spoke && len(rest) < maxUnread))
 	switch {
 	case p.partial: // a deadline is set
 	case c.out != nil || !p.busy && p.redis.session.Anonymous():

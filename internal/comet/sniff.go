@@ -17,6 +17,7 @@ func (l *loop) sniff(c *conn, b []byte) {
 		c.state = inRESP
 	case b[0] >= 'A' && b[0] <= 'Z':
 		c.state = inHead
+	case c.kind == Admin && l.speaksRPC(c, b): // or more bytes have to tell
 	default:
 		l.notHTTP(c)
 	}
@@ -140,21 +141,4 @@ func refusalOf(err error) (*ws.HandshakeError, Reason) {
 	refusal := &ws.HandshakeError{Status: http.StatusBadRequest, Reason: err.Error()}
 	errors.As(err, &refusal)
 	return refusal, BadHandshake
-}
-
-// handOver gives c's socket to net/http, with all that was read of it.
-func (l *loop) handOver(c *conn, unread []byte) {
-	if l.settle(c); c.state == free {
-		return
-	}
-	ln := l.g.all()[c.from]
-	nc, err := l.engine(c).detach(l, c)
-	l.remove(c)
-	if err != nil {
-		l.g.open.Add(-1)
-		l.g.Stats.Closed[Failed].Add(1)
-		return
-	}
-	l.g.Stats.HandedToHTTP.Add(1)
-	ln.push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g})
 }

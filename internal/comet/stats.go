@@ -4,14 +4,16 @@ import "sync/atomic"
 
 // Stats counts what a gateway did. Written by loops, read by anyone.
 type Stats struct {
-	Accepted     atomic.Int64 // connections
-	AcceptFailed atomic.Int64 // accepts that failed: no descriptors, no memory
-	HandedToHTTP atomic.Int64 // connections that turned out to speak plain HTTP
-	Subscribed   atomic.Int64 // connections that became subscribers
-	Heartbeats   atomic.Int64 // answered
-	Delivered    atomic.Int64 // messages written to or queued for connections, live
-	Resent       atomic.Int64 // the same, from what they had missed
-	DroppedLive  atomic.Int64 // live-only messages dropped for connections that read what they missed
+	Accepted      atomic.Int64 // connections
+	AcceptFailed  atomic.Int64 // accepts that failed: no descriptors, no memory
+	HandedToHTTP  atomic.Int64 // connections that turned out to speak plain HTTP
+	HandedToLinks atomic.Int64 // connections that turned out to be links of other nodes
+	HandedToRPC   atomic.Int64 // connections that turned out to speak net/rpc
+	Subscribed    atomic.Int64 // connections that became subscribers
+	Heartbeats    atomic.Int64 // answered
+	Delivered     atomic.Int64 // messages written to or queued for connections, live
+	Resent        atomic.Int64 // the same, from what they had missed
+	DroppedLive   atomic.Int64 // live-only messages dropped for connections that read what they missed
 
 	PushRequests atomic.Int64 // requests over HTTP that loops served themselves
 
