@@ -92,7 +92,7 @@ func (n *Node) webConfig() web.Config {
 }
 
 // addresses returns where clients of a protocol connect, as /1/server/get tells them.
-func (n *Node) addresses(p web.Protocol) []string {
+func (n *Node) addresses(_ string, p web.Protocol) []string {
 	cfg := n.cfg.Load()
 	advertised := cfg.AdvertiseTCP
 	if p == web.WebSocket {

@@ -25,6 +25,8 @@ func Admin(cfg Config, trust Trust) *AdminHandler {
 		http.MethodPost:   l.v1(l.register),
 		http.MethodDelete: l.v1(l.revoke),
 	})
+	l.handle("/v1/cluster", keyed, methods{http.MethodGet: l.v1(l.cluster)})
+	l.handle("/v1/cluster/owner", keyed, methods{http.MethodGet: l.v1(l.owner)})
 	return h
 }
 

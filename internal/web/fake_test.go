@@ -200,7 +200,7 @@ func newNode() *node {
 	n.Config = web.Config{
 		Keys:     n.keys,
 		Settings: func() *web.Settings { return n.settings },
-		Addresses: func(p web.Protocol) []string {
+		Addresses: func(_ string, p web.Protocol) []string {
 			return map[web.Protocol][]string{
 				web.WebSocket: {"ws.example:8090", "10.0.0.1:8090"},
 				web.TCP:       {"tcp.example:6969"},

@@ -27,7 +27,7 @@ const (
 // may stand at its beginning.
 var callbackName = regexp.MustCompile(`^[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*|\[[\w$]+\])*$`)
 
-var errNoNode = &problem{Status: http.StatusServiceUnavailable, Code: "no_node", Message: "no address is advertised for this protocol"}
+var errNoNode = &problem{Status: http.StatusServiceUnavailable, Code: "no_node", Message: "no node owns the key now, or it advertises no address for this protocol"}
 
 // edition is one generation of the legacy paths: what its parameters are called and what its
 // answers carry.

@@ -43,15 +43,16 @@ func (l *legacy) servers(_ http.ResponseWriter, r *http.Request) (data, error) {
 }
 
 func (l *legacy) addresses(r *http.Request) ([]string, error) {
-	if _, err := l.keyOf(r.URL.Query().Get(l.key)); err != nil {
+	key, err := l.keyOf(r.URL.Query().Get(l.key))
+	if err != nil {
 		return nil, err
 	}
 	var addrs []string
 	switch p := r.URL.Query().Get(l.proto); p {
 	case "1":
-		addrs = l.cfg.Addresses(WebSocket)
+		addrs = l.cfg.Addresses(key, WebSocket)
 	case "2":
-		addrs = l.cfg.Addresses(TCP)
+		addrs = l.cfg.Addresses(key, TCP)
 	default:
 		return nil, errParameter("%s is 1 for WebSocket or 2 for TCP", l.proto)
 	}

@@ -59,11 +59,12 @@ type Keys interface {
 
 // Config is what the handlers of all listeners share. What is not marked as required may be nil.
 type Config struct {
-	Keys      Keys             // required
-	Settings  func() *Settings // required: the current ones, never nil
-	Tokens    *auth.Tokens     // nil: auth = none
-	Addresses func(Protocol) []string
-	Subscribe http.Handler // GET /sub: the upgrade to WebSocket
+	Keys      Keys                                  // required
+	Settings  func() *Settings                      // required: the current ones, never nil
+	Tokens    *auth.Tokens                          // nil: auth = none
+	Cluster   Cluster                               // nil: the node is in none
+	Addresses func(key string, p Protocol) []string // where clients of key connect, as /1/server/get tells them; none: no node
+	Subscribe http.Handler                          // GET /sub: the upgrade to WebSocket
 
 	Ready      []Check
 	Stats      Stats
@@ -107,7 +108,7 @@ const (
 
 func (cfg *Config) setDefaults() {
 	if cfg.Addresses == nil {
-		cfg.Addresses = func(Protocol) []string { return nil }
+		cfg.Addresses = func(string, Protocol) []string { return nil }
 	}
 	if cfg.Subscribe == nil {
 		cfg.Subscribe = http.NotFoundHandler()
