@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"gopush/internal/auth"
@@ -23,7 +24,7 @@ func twoNodes(t testing.TB) (a, b *auth.Tokens, asked *store, c *clock) {
 	c = &clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	shared := memory.New(memory.Config{Now: c.Now})
 	asked = &store{Store: shared}
-	return auth.NewSharedTokens(asked, c.Now), auth.NewSharedTokens(shared, c.Now), asked, c
+	return auth.NewSharedTokens(asked, c.Now, nil), auth.NewSharedTokens(shared, c.Now, nil), asked, c
 }
 
 func (s *store) wantReads(t *testing.T, want int, when string) {
@@ -116,6 +117,33 @@ func TestForgottenTokenIsRefusedAtOnce(t *testing.T) {
 	a.Forget("k", revoke(t, b, "k")...)
 	wantCheck(t, a, "k", "b", message.ErrUnknownKey)
 	wantCheck(t, a, "k", "c", message.ErrUnknownKey)
+}
+
+// TestOtherNodesAreToldWhenTheStoreHasIt: what b tells a forgets, and would not find any more.
+func TestOtherNodesAreToldWhenTheStoreHasIt(t *testing.T) {
+	t.Parallel()
+	a, _, s, c := twoNodes(t)
+	var told []string
+	b := auth.NewSharedTokens(s, c.Now, func(key string, tags []uint64) {
+		told = append(told, fmt.Sprint(key, " ", len(tags)))
+		a.Forget(key, tags...)
+	})
+	for _, token := range []string{"a", "b", "c"} {
+		register(t, b, "k", token, 0)
+		wantCheck(t, a, "k", token, nil)
+	}
+	tags := revoke(t, b, "k", "a")
+	wantCheck(t, a, "k", "a", message.ErrToken)
+	s.deleted = message.ErrUnknown
+	b.Revoke(t.Context(), "k", "b")
+	wantCheck(t, a, "k", "b", message.ErrToken)
+	s.deleted = nil
+	revoke(t, b, "k")
+	wantCheck(t, a, "k", "c", message.ErrUnknownKey)
+	b.Forget("k", tags...)
+	if diff := cmp.Diff([]string{"k 1", "k 1", "k 0"}, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
 }
 
 func TestTokenRevokedHereIsRefusedAtOnce(t *testing.T) {
@@ -266,7 +294,7 @@ func (e everything) Token(context.Context, string, [32]byte) (time.Duration, tim
 // TestCacheIsBounded: 200,000 tokens of the longest keys within five seconds would be 80 MB.
 func TestCacheIsBounded(t *testing.T) {
 	c := &clock{now: time.Now()}
-	tokens := auth.NewSharedTokens(everything{now: c.Now}, c.Now)
+	tokens := auth.NewSharedTokens(everything{now: c.Now}, c.Now, nil)
 	before := heap()
 	for i := range 200_000 {
 		key := fmt.Sprintf("%0255d", i)

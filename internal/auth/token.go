@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -48,8 +49,9 @@ type Store interface {
 // Tokens are what subscribers show to be let in. A key may have several; each lives its
 // lifetime after it was last used.
 type Tokens struct {
-	store Store            // set by NewTokens, never changed
-	now   func() time.Time //
+	store Store                           // set by NewTokens, never changed
+	now   func() time.Time                //
+	tell  func(key string, tags []uint64) // tells other nodes of a revocation; nil: there are none
 	cache cache
 
 	renewErrors  atomic.Uint64
@@ -62,10 +64,12 @@ func NewTokens(store Store, now func() time.Time) *Tokens {
 }
 
 // NewSharedTokens is NewTokens for a store that other nodes share, which is asked over a network: that a token is good is
-// believed for CacheTime. Whoever hears that another node revoked tokens calls Forget.
-func NewSharedTokens(store Store, now func() time.Time) *Tokens {
+// believed for CacheTime. tell has the other nodes call Forget with what it is told, when tokens were revoked here; it waits for none of
+// them, and may be nil.
+func NewSharedTokens(store Store, now func() time.Time, tell func(key string, tags []uint64)) *Tokens {
 	t := NewTokens(store, now)
 	t.cache.most = maxCached
+	t.tell = tell
 	return t
 }
 
@@ -173,7 +177,8 @@ func (t *Tokens) renew(ctx context.Context, key string, hash [32]byte, now time.
 func (t *Tokens) RenewErrors() uint64 { return t.renewErrors.Load() }
 
 // Revoke deletes tokens of key, or all when none is given, durably, and returns how many there
-// were and the tags of those given, by which to find the connections opened with them, here and on other nodes, which Forget them.
+// were and the tags of those given, by which to find the connections opened with them. No node lets anyone in with them from
+// then on, but for one that cannot be told, which does so for CacheTime at most.
 func (t *Tokens) Revoke(ctx context.Context, key string, tokens ...string) (tags []uint64, n int, err error) {
 	hashes := make([][32]byte, len(tokens))
 	tags = make([]uint64, len(tokens))
@@ -183,6 +188,9 @@ func (t *Tokens) Revoke(ctx context.Context, key string, tokens ...string) (tags
 	}
 	n, err = t.store.DeleteTokens(ctx, key, hashes...)
 	t.Forget(key, tags...) // after an error, too: they may be deleted
+	if t.tell != nil {
+		t.tell(key, slices.Clone(tags))
+	}
 	if err != nil {
 		return nil, n, fmt.Errorf("revoke tokens of %q: %w", key, err)
 	}
@@ -190,7 +198,7 @@ func (t *Tokens) Revoke(ctx context.Context, key string, tokens ...string) (tags
 }
 
 // Forget has the store asked again about the tokens of key with these tags, or about all of key when none is given: they
-// were revoked, perhaps by another node. It moves Revocations, so it comes before connections are closed for it.
+// were revoked, perhaps by another node. It tells nobody, and moves Revocations, so it comes before connections are closed for it.
 func (t *Tokens) Forget(key string, tags ...uint64) { t.cache.revoked(key, tags) }
 
 // Revocations counts the calls of Revoke and Forget that have taken effect. A check that it has not moved
