@@ -20,7 +20,7 @@ type Config struct {
 	Links    link.Config       // all but Keys, Handler and Self
 	Refuse   bool              // relay = off: subscribers of other nodes' keys are sent there
 
-	StoreTimeout time.Duration                  // for raising mids, and for a relay to begin
+	StoreTimeout time.Duration                   // for raising mids, and for a relay to begin
 	Revoked      func(key string, tags []uint64) // told of tokens that were revoked at other nodes; nil: nobody cares
 	Stats        func() link.NodeStats           // what other nodes are told for their operators
 	Log          *slog.Logger                    // nil: none

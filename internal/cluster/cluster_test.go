@@ -1,0 +1,475 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/cluster"
+	"gopush/internal/cluster/link"
+	"gopush/internal/message"
+	"gopush/internal/store/memory"
+)
+
+// board is a registry of processes in one process: what is on it is known to all at once, but to those that are kept from
+// looking.
+type board struct {
+	mu      sync.Mutex
+	nodes   []cluster.Node
+	watched []*registry
+}
+
+// registry is how one node looks at the board.
+type registry struct {
+	*board
+	self cluster.Node
+
+	changed chan struct{} // room for one
+	blind   bool          // guarded by the board's mu
+}
+
+func (r *registry) Run(ctx context.Context, see func([]cluster.Node)) {
+	var known []cluster.Node
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.changed:
+		}
+		r.mu.Lock()
+		blind, nodes := r.blind, slices.Clone(r.nodes)
+		r.mu.Unlock()
+		for i := range nodes {
+			nodes[i].Self = nodes[i].Name == r.self.Name
+		}
+		same := slices.EqualFunc(nodes, known, func(a, b cluster.Node) bool { return a.Name == b.Name })
+		if !blind && !same && len(nodes) > 0 {
+			known = nodes
+			see(nodes)
+		}
+	}
+}
+
+func (r *registry) Join(context.Context) error {
+	r.change(func() { r.nodes = append(r.nodes, r.self) })
+	return nil
+}
+
+func (r *registry) Leave(context.Context) error { r.remove(r.self.Name); return nil }
+
+func (b *board) remove(name string) {
+	b.change(func() { b.nodes = slices.DeleteFunc(b.nodes, func(n cluster.Node) bool { return n.Name == name }) })
+}
+
+func (r *registry) Healthy() error { return nil }
+
+// see has r look at the board, or not.
+func (r *registry) see(can bool) { r.change(func() { r.blind = !can }) }
+
+func (b *board) change(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+	slices.SortFunc(b.nodes, func(a, b cluster.Node) int { return cmpNames(a.Name, b.Name) })
+	for _, r := range b.watched {
+		select {
+		case r.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func cmpNames(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// slow is a store of several hubs: a hub waits for it as for one over a network.
+type slow struct{ *memory.Store }
+
+// node is a node of a cluster in one process, linked over TCP.
+type node struct {
+	*cluster.Cluster
+	hub      *channel.Hub
+	links    *link.Links
+	registry *registry
+	sink     *sink
+	name     string
+	listener net.Listener
+	kill     func()
+}
+
+func (b *board) start(t *testing.T, store channel.Store, name string, set func(*cluster.Config)) *node {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{
+		name: name, listener: ln, sink: newSink(),
+		registry: &registry{board: b, self: cluster.Node{Name: name, Weight: 1, Admin: []string{ln.Addr().String()}}, changed: make(chan struct{}, 1)},
+	}
+	b.mu.Lock()
+	b.watched = append(b.watched, n.registry)
+	b.mu.Unlock()
+	cfg := cluster.Config{
+		Registry: n.registry, StoreTimeout: time.Second,
+		Self:  func() link.Hello { return link.Hello{Name: name, Instance: name + ln.Addr().String(), Weight: 1} },
+		Links: link.Config{Secret: []byte("secret"), Beat: 100 * time.Millisecond},
+	}
+	if set != nil {
+		set(&cfg)
+	}
+	n.Cluster = cluster.New(cfg)
+	n.hub, err = channel.Open(t.Context(), channel.Config{Store: store, Node: name, Owns: n.Owns, StoreTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.links = n.Serve(n.hub)
+	n.sink.id = n.Attach(n.sink)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { n.hub.Run(ctx) })
+	running.Go(func() { n.Run(ctx) })
+	running.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			n.links.Accept(conn, nil)
+		}
+	})
+	n.kill = sync.OnceFunc(func() { ln.Close(); cancel(); running.Wait() })
+	t.Cleanup(n.kill)
+	if err := n.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// cluster3 is three nodes that know and reach each other.
+func cluster3(t *testing.T) (*board, slow, []*node) {
+	t.Helper()
+	b, store := new(board), slow{memory.New(memory.Config{MaxStoredPerKey: 100_000})}
+	nodes := []*node{b.start(t, store, "n1", nil), b.start(t, store, "n2", nil), b.start(t, store, "n3", nil)}
+	await(t, "all links", func() bool { return linked(nodes) })
+	return b, store, nodes
+}
+
+func linked(nodes []*node) bool {
+	for _, n := range nodes {
+		if len(n.Nodes()) != len(nodes) {
+			return false
+		}
+		for _, other := range nodes {
+			if l := n.links.To(other.name); other != n && (l == nil || !l.Up()) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+// sink records what is posted, by key.
+type sink struct {
+	id channel.SinkID
+
+	mu     sync.Mutex
+	posted map[string][]message.Message
+	closed map[string]int
+}
+
+func newSink() *sink {
+	return &sink{posted: map[string][]message.Message{}, closed: map[string]int{}}
+}
+
+func (s *sink) Post(c *channel.Channel, _ uint32, m *message.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posted[c.Key()] = append(s.posted[c.Key()], *m)
+}
+
+func (s *sink) Kick(c *channel.Channel, _ uint32, _ []uint64, closed chan<- int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed[c.Key()]++
+	closed <- 1
+}
+
+func (s *sink) Flush()        {}
+func (s *sink) Admit()        {}
+func (s *sink) Crowded() bool { return false }
+
+func (s *sink) of(key string) []message.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.posted[key])
+}
+
+// subscribe subscribes to key as a connection does.
+func (n *node) subscribe(t *testing.T, key string) *channel.Channel {
+	t.Helper()
+	if !n.Near(key) {
+		if err := n.Approach(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _, _, err := n.Subscribe(n.sink.id, key, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (n *node) push(t *testing.T, key, payload string, expire time.Duration) message.Receipt {
+	t.Helper()
+	return n.Publish(t.Context(), []message.Push{{Key: key, Payload: []byte(payload), Expire: expire}})[0]
+}
+
+func textOf(messages []message.Message) (s string) {
+	for _, m := range messages {
+		s += string(m.Payload)
+	}
+	return s
+}
+
+// sees waits until n's subscriber of key was posted what reads text.
+func (n *node) sees(t *testing.T, key, text string) {
+	t.Helper()
+	await(t, fmt.Sprintf("%s sees %q of %s, but %q", n.name, text, key, textOf(n.sink.of(key))), func() bool { return textOf(n.sink.of(key)) == text })
+}
+
+// keys returns one key of each node.
+func keysOf(nodes []*node) []string {
+	keys := make([]string, len(nodes))
+	for i, n := range nodes {
+		for k := 0; keys[i] == ""; k++ {
+			if key := fmt.Sprint("key", k); n.Owns(key) {
+				keys[i] = key
+			}
+		}
+	}
+	return keys
+}
+
+func TestAnyNodeTakesAnyPushAndAnySubscriber(t *testing.T) {
+	t.Parallel()
+	_, _, nodes := cluster3(t)
+	for _, key := range keysOf(nodes) {
+		for _, n := range nodes {
+			n.subscribe(t, key)
+		}
+		want := ""
+		for i := range 30 {
+			n, expire := nodes[i%3], time.Duration(i%2)*time.Minute
+			r := n.push(t, key, fmt.Sprint(i, " "), expire)
+			if r.Err != nil || r.Stored != (expire > 0) {
+				t.Fatalf("push %d of %s at %s: %+v", i, key, n.name, r)
+			}
+			want += fmt.Sprint(i, " ")
+		}
+		for _, n := range nodes {
+			n.sees(t, key, want)
+		}
+		await(t, "a live push counts the subscribers of all nodes", func() bool { return nodes[0].push(t, key, "", 0).Subscribers == 3 })
+		if counts, err := nodes[2].CountSubscribers(t.Context(), []string{key}); err != nil || counts[0] != 3 {
+			t.Errorf("%d subscribers, %v; want 3", counts[0], err)
+		}
+	}
+}
+
+func TestALivePushReachesWhoHasSubscribedElsewhere(t *testing.T) {
+	t.Parallel()
+	_, _, nodes := cluster3(t)
+	for i := range 100 {
+		key := fmt.Sprint("fresh", i)
+		nodes[i%3].subscribe(t, key)
+		if r := nodes[(i+1)%3].push(t, key, "x", 0); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		nodes[i%3].sees(t, key, "x")
+	}
+}
+
+func TestPatternsSeeTheKeysOfAllNodes(t *testing.T) {
+	t.Parallel()
+	_, _, nodes := cluster3(t)
+	if _, _, err := nodes[0].SubscribePattern(nodes[0].sink.id, "key*", 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := nodes[1].SubscribePattern(nodes[1].sink.id, "key*", 1); err != nil {
+		t.Fatal(err)
+	}
+	keys := keysOf(nodes)
+	for _, key := range keys {
+		nodes[0].subscribe(t, key) // a relay does not post to patterns
+	}
+	await(t, "patterns are followed", func() bool {
+		n, err := nodes[2].CountPatterns(t.Context())
+		return n == 1 && err == nil && nodes[2].push(t, keys[2], "", 0).Subscribers == 3
+	})
+	before := len(nodes[1].sink.of("key*"))
+	for _, key := range keys {
+		nodes[2].push(t, key, key, time.Minute)
+	}
+	for _, n := range nodes[:2] {
+		await(t, n.name+" sees all keys by its pattern", func() bool { return len(n.sink.of("key*")) >= before+3 })
+	}
+	if got := len(nodes[1].sink.of("key*")); got != before+3 {
+		t.Errorf("the pattern's subscriber was posted %d messages, want %d", got, before+3)
+	}
+}
+
+func TestSubscribersGoOnWhenTheOwnerLeaves(t *testing.T) {
+	t.Parallel()
+	b, _, nodes := cluster3(t)
+	keys := keysOf(nodes)
+	key := keys[2]
+	nodes[0].subscribe(t, key)
+	nodes[1].subscribe(t, key)
+	nodes[0].push(t, key, "1", time.Minute)
+	nodes[2].kill()
+	if r := nodes[0].push(t, key, "lost?", time.Minute); r.Err == nil {
+		t.Fatalf("a push whose owner is gone was acknowledged: %+v", r)
+	}
+	b.remove("n3")
+	await(t, "the ring changes", func() bool { return len(nodes[0].Nodes()) == 2 && len(nodes[1].Nodes()) == 2 })
+	for i := range 10 {
+		if r := nodes[i%2].push(t, key, fmt.Sprint(i), time.Minute); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	nodes[0].sees(t, key, "10123456789")
+	nodes[1].sees(t, key, "10123456789")
+}
+
+func TestANodeThatLeavesRelaysOn(t *testing.T) {
+	t.Parallel()
+	_, _, nodes := cluster3(t)
+	key := keysOf(nodes)[2]
+	nodes[2].subscribe(t, key)
+	nodes[0].push(t, key, "1", time.Minute)
+	if err := nodes[2].Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the ring changes", func() bool {
+		return !slices.ContainsFunc(nodes, func(n *node) bool { return len(n.Nodes()) != 2 })
+	})
+	for i := range 3 {
+		if r := nodes[i].push(t, key, fmt.Sprint(i), time.Minute); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	nodes[2].sees(t, key, "1012")
+}
+
+// While a node has not heard that another one has come, both believe that they own a key.
+func TestTwoOwners(t *testing.T) {
+	t.Parallel()
+	b, store := new(board), slow{memory.New(memory.Config{MaxStoredPerKey: 100_000})}
+	nodes := []*node{b.start(t, store, "n1", nil), b.start(t, store, "n2", nil)}
+	await(t, "all links", func() bool { return linked(nodes) })
+	nodes[0].registry.see(false)
+	nodes[1].registry.see(false)
+	third := b.start(t, store, "n3", nil)
+	await(t, "the third node is one", third.Joined)
+	key := ""
+	for k := 0; key == ""; k++ {
+		if candidate := fmt.Sprint("key", k); third.Owns(candidate) && nodes[0].Owns(candidate) {
+			key = candidate
+		}
+	}
+	nodes = append(nodes, third)
+	for _, n := range nodes {
+		n.subscribe(t, key)
+	}
+	acknowledged := map[int64]bool{}
+	var mu sync.Mutex
+	push := func(n *node, i int) {
+		if r := n.push(t, key, fmt.Sprint(n.name, i, " "), time.Minute); r.Err == nil {
+			mu.Lock()
+			acknowledged[r.Mid] = true
+			mu.Unlock()
+		}
+	}
+	var pushers sync.WaitGroup
+	for _, n := range nodes {
+		pushers.Go(func() {
+			for i := range 100 {
+				push(n, i)
+			}
+		})
+	}
+	pushers.Wait()
+	nodes[0].registry.see(true)
+	nodes[1].registry.see(true)
+	await(t, "all links", func() bool { return linked(nodes) })
+	if len(acknowledged) != 300 {
+		t.Errorf("%d pushes were acknowledged, want 300", len(acknowledged))
+	}
+	for _, n := range nodes {
+		await(t, n.name+" sees all", func() bool { return len(n.sink.of(key)) >= len(acknowledged) })
+		before := int64(0)
+		for _, m := range n.sink.of(key) {
+			if m.Mid <= before {
+				t.Fatalf("%s was posted %d after %d", n.name, m.Mid, before)
+			}
+			if before = m.Mid; !acknowledged[m.Mid] {
+				t.Errorf("%s was posted %d, which was not acknowledged", n.name, m.Mid)
+			}
+		}
+	}
+}
+
+func TestKickReachesAllNodes(t *testing.T) {
+	t.Parallel()
+	_, _, nodes := cluster3(t)
+	for _, n := range nodes {
+		n.subscribe(t, "k")
+	}
+	if n, err := nodes[1].Kick(t.Context(), "k"); n != 3 || err != nil {
+		t.Errorf("%d connections closed, %v; want 3", n, err)
+	}
+}
+
+func TestWithoutRelayingSubscribersAreSentToTheOwner(t *testing.T) {
+	t.Parallel()
+	b, store := new(board), slow{memory.New(memory.Config{})}
+	refuse := func(cfg *cluster.Config) { cfg.Refuse = true }
+	nodes := []*node{b.start(t, store, "n1", refuse), b.start(t, store, "n2", refuse)}
+	await(t, "all links", func() bool { return linked(nodes) })
+	key := keysOf(nodes)[1]
+	if nodes[0].Near(key) {
+		t.Fatal("a key of another node is near")
+	}
+	var wrong *message.WrongNode
+	if err := nodes[0].Approach(t.Context(), key); !asWrongNode(err, &wrong) || wrong.Admin != nodes[1].listener.Addr().String() {
+		t.Errorf("approaching it: %v", err)
+	}
+	if err := nodes[1].Approach(t.Context(), key); err != nil || !nodes[1].Near(key) {
+		t.Errorf("at its owner: %v", err)
+	}
+}
+
+func asWrongNode(err error, wrong **message.WrongNode) bool { return errors.As(err, wrong) }
