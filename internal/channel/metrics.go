@@ -23,7 +23,7 @@ func (s *Stats) Register(reg prometheus.Registerer) {
 	counter(reg, "gopush_resume_gaps_total", "Notices that messages after a resumed position are gone.", nil, &s.Gaps)
 	counter(reg, "gopush_appends_fenced_total", "Appends that met another owner's message and were done again.", nil, &s.Fenced)
 	counter(reg, "gopush_messages_late_total", "Messages found in the store after later ones were released: not posted.", nil, &s.Late)
-	counter(reg, "gopush_relays_torn_total", "Keys whose subscribers were closed, since messages were gone before this node had them.", nil, &s.Torn)
+	counter(reg, "gopush_cluster_relay_gaps_total", "Keys whose subscribers were closed, so that they resume, because what this node missed is gone from the store.", nil, &s.Torn)
 	counter(reg, "gopush_prev_unknown_total", "Live-only messages sent while the key's last stored mid could not be read.", nil, &s.Unresolved)
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "gopush_keys_subscribed", Help: "Keys with at least one subscriber.",

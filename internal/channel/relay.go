@@ -234,6 +234,8 @@ func (h *Hub) releaseHeld(c *Channel, below int64) (touched SinkSet) {
 // readOn releases what the store has above what was released here, and what was held back meanwhile. Until it has ended well the
 // channel stays behind.
 func (h *Hub) readOn(ctx context.Context, at place) error {
+	h.Stats.CatchingUp.Add(1)
+	defer h.Stats.CatchingUp.Add(-1)
 	info, err := h.cfg.Store.Info(ctx, at.channel.key)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type Stats struct {
 	Late       atomic.Int64 // messages found in the store when later ones had been released: not posted
 	Resumes    atomic.Int64 // subscriptions that read the store from a position
 	Gaps       atomic.Int64 // of these, with messages gone
+	CatchingUp atomic.Int64 // keys that are being read now, since another node may have stored what was not released here
 	Torn       atomic.Int64 // keys whose listeners were closed, since messages were gone before this node had them
 	Unresolved atomic.Int64 // live-only messages whose prev could not be read
 }

@@ -69,7 +69,10 @@ func (c peers) Refused(name, key string, err error) {
 func (c peers) Dropped(name, key string) { c.dropped(name, key) }
 
 // Message implements link.Handler.
-func (c peers) Message(_ string, m *message.Message) { c.touch(c.hub.Feed(m)) }
+func (c peers) Message(name string, m *message.Message) {
+	c.Stats.lag.came(name, m.Mid, time.Now())
+	c.touch(c.hub.Feed(m))
+}
 
 // FollowedPattern implements link.Handler.
 func (c peers) FollowedPattern(name, pattern string, err error) {

@@ -71,7 +71,6 @@ func (c *Cluster) startPart(v *view, from channel.SinkID, told bool, p *part) (p
 		p.takeNow(failed(len(p.pushes), fmt.Errorf("%w (owner %q)", errAlone, p.owner)))
 		return 0
 	}
-	c.Stats.Forwarded.Add(int64(len(p.pushes)))
 	l.Publish(p.pushes, func(r []message.Receipt) {
 		if p.take(r) && told {
 			c.hub.Flush(channel.SinkSet(1) << from)
