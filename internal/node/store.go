@@ -1,13 +1,14 @@
 package node
 
 import (
-	"errors"
+	"crypto/tls"
 	"log/slog"
 
 	"gopush/internal/channel"
 	"gopush/internal/config"
 	"gopush/internal/store/memory"
 	"gopush/internal/store/pebble"
+	redisstore "gopush/internal/store/redis"
 )
 
 // store is what a node asks of a store of its own.
@@ -21,11 +22,11 @@ type store interface {
 }
 
 func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
-	if cfg.Store == "redis" {
-		return nil, errors.New("store = redis is not there yet")
-	}
-	if cfg.Store == "memory" {
+	switch cfg.Store {
+	case "memory":
 		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey}), nil
+	case "redis":
+		return openRedis(cfg, log)
 	}
 	s, err := pebble.Open(pebble.Config{
 		Dir: cfg.Data, MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey,
@@ -33,6 +34,22 @@ func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
 	})
 	if err != nil {
 		return nil, err // a nil *pebble.Store is not a nil store
+	}
+	return s, nil
+}
+
+func openRedis(cfg *config.Config, log *slog.Logger) (store, error) {
+	c := redisstore.Config{
+		Addresses: cfg.RedisAddress, SentinelMaster: cfg.RedisSentinelMaster,
+		Username: cfg.RedisUsername, Password: string(cfg.RedisPassword), WaitReplicas: cfg.RedisWaitReplicas, Prefix: cfg.RedisPrefix,
+		MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey, Log: log,
+	}
+	if cfg.RedisTLS {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	s, err := redisstore.Open(c)
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }

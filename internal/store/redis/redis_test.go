@@ -1,0 +1,30 @@
+package redis_test
+
+import (
+	"testing"
+
+	"gopush/internal/redis/redisserver"
+	"gopush/internal/store/redis"
+	"gopush/internal/store/storetest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	server := redisserver.Start(t)
+	storetest.Run(t, opener(redis.Config{Addresses: []string{server.Addr}}))
+	storetest.RunReopen(t, opener(redis.Config{Addresses: []string{server.Addr}}))
+}
+
+// opener opens stores that share a Redis, each with a prefix of its own.
+func opener(cfg redis.Config) storetest.Open {
+	return func(t *testing.T, test storetest.Config) storetest.Store {
+		t.Helper()
+		cfg := cfg
+		cfg.MaxStoredPerKey, cfg.Now, cfg.Prefix = test.MaxStoredPerKey, test.Now, test.Dir+":"
+		s, err := redis.Open(cfg)
+		if err != nil {
+			t.Fatalf("Open: %v", err)
+		}
+		return s
+	}
+}
