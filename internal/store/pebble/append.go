@@ -31,9 +31,17 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 	}
 	results := make([]error, n)
 	err := s.do(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
+		var refused map[string]error
 		for i := range results {
-			if results[i], err = s.append(c, &entries[i]); err != nil {
+			e := &entries[i]
+			if results[i] = refused[e.Key]; results[i] != nil {
+				continue
+			}
+			if results[i], err = s.append(c, e); err != nil {
 				return err
+			}
+			if results[i] != nil {
+				refused = with(refused, e.Key, results[i])
 			}
 		}
 		return nil
@@ -42,6 +50,14 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 		return slices.Repeat([]error{err}, n)
 	}
 	return results
+}
+
+func with(refused map[string]error, key string, err error) map[string]error {
+	if refused == nil {
+		refused = map[string]error{}
+	}
+	refused[key] = err
+	return refused
 }
 
 // append puts e into c, unless it does not follow the key's last message: that is its result.

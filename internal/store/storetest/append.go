@@ -76,6 +76,11 @@ func appendOneBadKey(t *testing.T, open Open) {
 	f.wantMids("Range of a", f.all("a"), 1, 2)
 	f.wantMids("Range of b", f.all("b"), 0)
 	f.wantMids("Range of c", f.all("c"), 1)
+
+	// Somebody else has stored a message with the very mid that the refused one has.
+	got = f.s.Append(f.ctx, []channel.Entry{f.entry("b", 0, -1, time.Hour), f.entry("b", 1, 0, time.Hour)})
+	f.wantErrors(got, channel.ErrOrder, channel.ErrOrder)
+	f.wantMids("Range of b", f.all("b"), 0)
 }
 
 func appendOneKeyManyTimes(t *testing.T, open Open) {

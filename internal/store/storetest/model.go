@@ -81,6 +81,7 @@ func (x *modelTest) living(key string) []message.Message {
 func (x *modelTest) append(rt *rapid.T) {
 	var entries []channel.Entry
 	var want []error
+	refused := map[string]bool{}
 	for range rapid.IntRange(1, 8).Draw(rt, "entries") {
 		e, k := channel.Entry{Message: message.Message{Key: drawKey(rt)}}, (*modelKey)(nil)
 		k = x.m.key(e.Key)
@@ -88,8 +89,12 @@ func (x *modelTest) append(rt *rapid.T) {
 		e.Mid, e.Prev = x.mid, k.last
 		e.Expires = x.f.clock.Now().Add(time.Duration(rapid.IntRange(1, 60).Draw(rt, "ttl")) * time.Second)
 		e.Payload = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(rt, "payload")
-		if rapid.IntRange(0, 9).Draw(rt, "wrong") == 0 {
+		wrong := rapid.IntRange(0, 9).Draw(rt, "wrong") == 0
+		if wrong {
 			e.Prev += message.MidStep
+		}
+		if wrong || refused[e.Key] {
+			refused[e.Key] = true
 			entries, want = append(entries, e), append(want, channel.ErrOrder)
 			continue
 		}
