@@ -2,11 +2,12 @@
 -- Replies a digit for each entry, 1: it is stored, and the key's last mid before.
 local most = tonumber(ARGV[3])
 load()
-local before, stored, done, trimmed = rec and rec.last or ZERO, 0, {}, false
+local before, stored, done, trimmed, refused = rec and rec.last or ZERO, 0, {}, false, false
 for i = 4, #ARGV, 8 do
   local m, prev, expires = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  if prev ~= (rec and rec.last or ZERO) or m <= prev then
+  if refused or prev ~= (rec and rec.last or ZERO) or m <= prev then
     done[#done + 1] = '0'
+    refused = true -- the later ones were to follow it
   else
     if not rec then make() end
     call('XADD', S, id(m), 'p', prev:match('^0*(%d+)$'), 'x', ARGV[i + 2], 'g', ARGV[i + 3], 'f', ARGV[i + 4], 'v', ARGV[i + 5])
