@@ -22,7 +22,6 @@ type codec struct {
 	sent    map[int64]bool // types that the peer was told of
 
 	unwritten atomic.Pointer[error] // why an answer could not be written
-	panicked  bool                  // of the reader; read when it has ended
 }
 
 func newCodec(s *Server, conn net.Conn) *codec {
@@ -54,9 +53,8 @@ func (c *codec) decode(v any) (err error) {
 	before := c.in.taken
 	defer func() {
 		if p := recover(); p != nil {
-			c.panicked = true
 			err = fmt.Errorf("gob: %v", p)
-			c.in.err = err
+			c.in.err, c.in.why = err, Panicked
 			c.server.cfg.Log.Error("gob panicked; the connection is closed", "peer", c.conn.RemoteAddr(), "panic", p)
 		}
 		c.gate.add(c.in.taken - before)
@@ -123,10 +121,8 @@ func (c *codec) Close() error { return c.conn.Close() }
 func (c *codec) why() Reason {
 	unwritten := c.unwritten.Load()
 	switch {
-	case c.panicked:
-		return Panicked
 	case unwritten == nil:
-		return c.in.why()
+		return c.in.why
 	case errors.Is(*unwritten, os.ErrDeadlineExceeded):
 		return Stalled
 	}

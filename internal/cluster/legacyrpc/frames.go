@@ -38,13 +38,14 @@ type frames struct {
 	buf     []byte
 	taken   int // bytes of messages
 	grammar grammar
-	err     error // why there are no more
+	err     error  // why there are no more
+	why     Reason // the same, for metrics; BadValue while there is no err, since gob may have one
 
 	stopped atomic.Bool
 }
 
 func newFrames(conn net.Conn, idle, stall time.Duration) *frames {
-	return &frames{conn: conn, idle: idle, stall: stall, in: bufio.NewReaderSize(conn, 4<<10), grammar: newGrammar()}
+	return &frames{conn: conn, idle: idle, stall: stall, in: bufio.NewReaderSize(conn, 4<<10), grammar: newGrammar(), why: BadValue}
 }
 
 // Read gives gob what it asks for of a message, or of the next one.
@@ -66,13 +67,15 @@ func (f *frames) ReadByte() (byte, error) {
 
 // next reads a message into buf, its length first, as gob wants it.
 func (f *frames) next() bool {
-	if f.err == nil {
-		f.err = f.read()
+	if f.err != nil {
+		return false
 	}
-	if f.err == nil {
-		f.message = f.buf
+	if f.err = f.read(); f.err != nil {
+		f.why = f.reason()
+		return false
 	}
-	return f.err == nil
+	f.message = f.buf
+	return true
 }
 
 func (f *frames) read() error {
@@ -96,42 +99,47 @@ func (f *frames) read() error {
 
 // length reads how long the next message is, and keeps the bytes that say so.
 func (f *frames) length() (int, error) {
-	wait := f.stall
-	if f.begins {
-		wait = f.idle
-	}
-	first, err := f.firstByte(wait)
+	first, err := f.firstByte()
 	if err != nil {
 		return 0, err
 	}
-	f.begins = false
+	more := uintBytes(first)
+	if more > maxUintBytes {
+		return 0, errTooLong
+	}
 	f.buf = append(f.buf[:0], first)
-	for range uintBytes(first) {
+	for range more {
 		b, err := f.in.ReadByte()
 		if err != nil {
 			return 0, unexpected(err)
 		}
-		if f.buf = append(f.buf, b); len(f.buf) > 1+maxUintBytes {
-			return 0, errTooLong
-		}
+		f.buf = append(f.buf, b)
 	}
 	s := scanner{rest: f.buf}
-	if size := s.uint(); !s.failed() && size <= uint64(f.most) {
+	if size := s.uint(); size <= uint64(f.most) {
 		return int(size), nil
 	}
 	return 0, errTooLong
 }
 
 // firstByte waits for a message to begin, and gives the peer time for the rest.
-func (f *frames) firstByte(wait time.Duration) (byte, error) {
+func (f *frames) firstByte() (byte, error) {
+	wait := f.stall
+	if f.begins {
+		wait = f.idle
+	}
 	if err := f.allow(wait); err != nil {
 		return 0, err
 	}
 	first, err := f.in.ReadByte()
-	if err != nil {
+	switch {
+	case err == nil:
+		f.begins = false
+		return first, f.allow(f.stall)
+	case f.begins:
 		return 0, err
 	}
-	return first, f.allow(f.stall)
+	return 0, unexpected(err)
 }
 
 // body appends size bytes to buf, which grows with what comes and not with what is announced.
@@ -176,11 +184,9 @@ func unexpected(err error) error {
 	return err
 }
 
-// why tells why there are no more messages.
-func (f *frames) why() Reason {
+// reason returns what metrics call err, which is new.
+func (f *frames) reason() Reason {
 	switch {
-	case f.err == nil:
-		return BadValue
 	case f.stopped.Load():
 		return Shutdown
 	case f.err == io.EOF:

@@ -60,6 +60,8 @@ type Config struct {
 	IdleTimeout    time.Duration // of a connection that asks for nothing; 0: an hour
 	StallTimeout   time.Duration // for a message to be whole that has begun, and for an answer to be taken; 0: a minute
 
+	MaxHistory int64 // bytes of payload that GetPrivate answers, since gob has an answer in one piece, and a quarter of what all of them hold; 0: 32 MiB
+
 	Metrics *Metrics     // nil: none
 	Log     *slog.Logger // nil: none
 }
@@ -76,10 +78,6 @@ const (
 const (
 	// slack is what a request may have besides one message of max_message_bytes, in bytes: its keys.
 	slack = 1 << 20
-	// MaxHistory is how much payload GetPrivate answers, in bytes, since gob has an answer in one piece.
-	MaxHistory = 32 << 20
-	// maxHistories is how much payload all answers of GetPrivate hold, in bytes.
-	maxHistories = 4 * MaxHistory
 	// pageBytes is how much payload is read from the store at a time (or one message).
 	pageBytes = 256 << 10
 	// maxPushes is how many keys are pushed to at a time.
@@ -97,6 +95,9 @@ func (cfg *Config) setDefaults() {
 	}
 	if cfg.StallTimeout == 0 {
 		cfg.StallTimeout = time.Minute
+	}
+	if cfg.MaxHistory == 0 {
+		cfg.MaxHistory = 32 << 20
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics(nil)

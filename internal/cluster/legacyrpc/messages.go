@@ -93,9 +93,9 @@ func (s *Server) hold(page []message.Message, reply *MessageGetResp) error {
 		reply.Msgs = append(reply.Msgs, &Message{Msg: msg, MsgId: page[i].Mid, GroupId: uint(page[i].GID)})
 	}
 	switch all := s.histories.Add(reply.held - before); {
-	case reply.held > MaxHistory:
+	case reply.held > s.cfg.MaxHistory:
 		return errHistory
-	case all > maxHistories:
+	case all > 4*s.cfg.MaxHistory:
 		return errBusy
 	}
 	return nil

@@ -2,12 +2,16 @@ package legacyrpc_test
 
 import (
 	"bytes"
+	"io"
 	"math"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"gopush/internal/cluster/legacyrpc"
 	"gopush/internal/message"
 )
 
@@ -58,36 +62,60 @@ func TestGetPrivateAnswersJSONWhateverWasPushed(t *testing.T) {
 	}
 }
 
+// historyOf starts a node whose GetPrivate answers 1 MiB, with so many messages of 64 KiB stored for k.
+func historyOf(t *testing.T, messages int) *node {
+	t.Helper()
+	n := start(t, func(cfg *legacyrpc.Config, _ *node) { cfg.MaxHistory = 1 << 20 })
+	for range messages {
+		n.Hub.Publish(t.Context(), []message.Push{{Key: "k", Payload: bytes.Repeat([]byte("1"), maxMessageBytes), Expire: time.Minute}})
+	}
+	return n
+}
+
 func TestGetPrivateOfManyPages(t *testing.T) {
 	t.Parallel()
-	n := start(t, nil)
-	big := bytes.Repeat([]byte("1"), maxMessageBytes)
-	for range 50 {
-		n.Hub.Publish(t.Context(), []message.Push{{Key: "k", Payload: big, Expire: time.Minute}})
-	}
-	c := n.dial(t)
-	for range 45 { // 147 MB in all: what one answer held is free for the next
+	c := historyOf(t, 15).dial(t)
+	for range 6 { // more than all answers may hold, if one went on holding
 		msgs, mids := stored(t, c, "k", 0)
-		if len(msgs) != 50 || !slices.IsSorted(mids) || msgs[49] != string(big) {
-			t.Fatalf("%d messages, want 50", len(msgs))
+		if len(msgs) != 15 || !slices.IsSorted(mids) || len(msgs[14]) != maxMessageBytes {
+			t.Fatalf("%d messages, want 15", len(msgs))
 		}
 	}
 }
 
 func TestGetPrivateOfTooMuchIsAnError(t *testing.T) {
 	t.Parallel()
-	n := start(t, nil)
-	big := bytes.Repeat([]byte("1"), maxMessageBytes)
-	for range 520 {
-		n.Hub.Publish(t.Context(), []message.Push{{Key: "k", Payload: big, Expire: time.Minute}})
-	}
-	c := n.dial(t)
-	for range 5 { // more than all answers may hold, if a failed one went on holding
+	c := historyOf(t, 17).dial(t)
+	for range 6 {
 		call(t, c, "MessageRPC.GetPrivate", &MessageGetPrivateArgs{Key: "k"}, &MessageGetResp{},
 			"too many messages for one answer, read them with /1/msg/get of a node")
 	}
 	if msgs, _ := stored(t, c, "other", 0); msgs != nil {
 		t.Errorf("stored for another key: %q", msgs)
+	}
+}
+
+func TestAnswersOfGetPrivateAreBoundedTogether(t *testing.T) {
+	t.Parallel()
+	n := historyOf(t, 15)
+	ask := gobOf(header("MessageRPC.GetPrivate"), MessageGetPrivateArgs{Key: "k"})
+	var serving sync.WaitGroup
+	var peers []net.Conn
+	for range 4 {
+		near, far := net.Pipe() // which holds nothing
+		serving.Go(func() { n.server.Serve(near, true) })
+		io.WriteString(far, ask)
+		far.Read(make([]byte, 1)) // its answer is there
+		peers = append(peers, far)
+	}
+	c := n.dial(t)
+	call(t, c, "MessageRPC.GetPrivate", &MessageGetPrivateArgs{Key: "k"}, &MessageGetResp{}, "too many messages are being read now, try again later")
+	for _, far := range peers {
+		far.Close()
+	}
+	serving.Wait()
+	if msgs, _ := stored(t, c, "k", 0); len(msgs) != 15 {
+		t.Errorf("%d messages, want 15", len(msgs))
 	}
 }
 

@@ -102,6 +102,13 @@ const maxMessageBytes = 1 << 16
 // start runs a node whose listener is on loopback; change, if not nil, is done to its configuration first.
 func start(t *testing.T, change func(*legacyrpc.Config, *node)) *node {
 	t.Helper()
+	n := newNode(t, change)
+	n.listen(t)
+	return n
+}
+
+func newNode(t *testing.T, change func(*legacyrpc.Config, *node)) *node {
+	t.Helper()
 	store := memory.New(memory.Config{MaxStoredPerKey: 10000})
 	hub, err := channel.Open(t.Context(), channel.Config{Store: store, Instant: true, Node: "n1", MaxMessageBytes: maxMessageBytes})
 	if err != nil {
@@ -119,7 +126,6 @@ func start(t *testing.T, change func(*legacyrpc.Config, *node)) *node {
 		change(&cfg, n)
 	}
 	n.server = legacyrpc.New(cfg)
-	n.listen(t)
 	return n
 }
 
