@@ -42,6 +42,8 @@ else
 	need "Redis client hiredis" libhiredis-dev /usr/include/hiredis/hiredis.h
 	need "Redis clients ioredis and node-redis" nodejs node
 	need "Redis clients ioredis and node-redis" npm npm
+	need "registry ZooKeeper" zookeeper /usr/share/java/zookeeper.jar
+	need "registry ZooKeeper" default-jre-headless java
 fi
 
 # modules installs the clients of JavaScript, which are not Debian's, as their lock file has them.

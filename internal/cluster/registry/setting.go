@@ -42,7 +42,7 @@ func Parse(setting string) (Setting, error) {
 	scheme, rest, _ := strings.Cut(setting, "://")
 	kind := Kind(scheme)
 	if kind != ZooKeeper && kind != Etcd {
-		return Setting{}, fmt.Errorf("%q must begin with zookeeper://, etcd:// or static:", setting)
+		return Setting{}, fmt.Errorf("%q must begin with static:, zookeeper:// or etcd://", setting)
 	}
 	hosts, prefix, slash := strings.Cut(rest, "/")
 	s := Setting{Kind: kind, Servers: strings.Split(hosts, ",")}
@@ -76,7 +76,7 @@ func checkPrefix(prefix string) error {
 // CheckName finds what keeps a node from being registered by its name.
 func CheckName(name string) error {
 	if name == "" || !validSegment(name) || strings.ContainsAny(name, "/,=*") {
-		return fmt.Errorf("the name of a node, %q, must be one or more characters, neither blank nor one of / , = *, and not . or ..", name)
+		return fmt.Errorf("the name of a node, %q, must be one or more characters, neither blank nor one of / , = *, and neither . nor .. alone", name)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func TestASettingSaysWhichRegistryAndWhere(t *testing.T) {
 func TestAWrongSettingIsToldWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ setting, want string }{
-		{"", "must begin with zookeeper://, etcd:// or static:"},
+		{"", "must begin with static:, zookeeper:// or etcd://"},
 		{"zookeeper:a:2181", "must begin with"},
 		{"consul://a:8500", "must begin with"},
 		{"zookeeper://", `server "": must be HOST:PORT`},
