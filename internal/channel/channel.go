@@ -87,7 +87,8 @@ type extra struct {
 	queue []*pending // pushes that wait for a loader or the appender, in order
 
 	followers int // of those that the slots count, who only waits for stored messages
-	links     int // of those that the slots count, other nodes, each once beside its subscribers
+	links     int // of those that the slots count, other nodes that follow
+	afar      int // likewise, connections of those nodes
 
 	held  []*message.Message // by mid: what was fed while nothing could be released
 	bytes int                // of held
@@ -124,6 +125,14 @@ func (c *Channel) tidy() {
 
 // unused tells whether c can be forgotten.
 func (c *Channel) unused() bool { return c.listeners() == 0 && c.idle() && c.state&relayed == 0 }
+
+// own counts the subscribers that are connections of this node.
+func (c *Channel) own() int {
+	if c.extra == nil {
+		return int(c.count)
+	}
+	return c.receivers() - c.extra.afar
+}
 
 // receivers counts the subscribers, those of other nodes included.
 func (c *Channel) receivers() int {

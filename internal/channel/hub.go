@@ -139,12 +139,12 @@ func (h *Hub) Subscribe(sink SinkID, key string, spare uint32) (c *Channel, ref 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c = b.open(hash, key)
-	if most := h.maxSubs.Load(); most > 0 && int64(c.subscribers()) >= most {
+	if most := h.maxSubs.Load(); most > 0 && int64(c.own()) >= most {
 		return nil, 0, 0, ErrSubscribers
 	}
 	h.heard(b, c)
 	h.Stats.Subscribed.Add(1)
-	if c.subscribers() == 0 {
+	if c.own() == 0 {
 		h.Stats.Created.Add(1)
 	}
 	return c, c.join(sink, spare), c.released, nil
@@ -159,7 +159,7 @@ func (h *Hub) Unsubscribe(sink SinkID, c *Channel) {
 	defer b.mu.Unlock()
 	c.leave(sink)
 	h.Stats.Unsubscribed.Add(1)
-	if c.subscribers() == 0 {
+	if c.own() == 0 {
 		h.Stats.Deleted.Add(1)
 	}
 	b.forget(hash, c)

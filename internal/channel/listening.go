@@ -11,17 +11,12 @@ func (h *Hub) Listening(key string) (subscribers, listeners int) {
 	return 0, 0
 }
 
-// OwnSubscribers returns how many connections of this node subscribe to key: not those that sink stands for.
-func (h *Hub) OwnSubscribers(key string, sink SinkID) int {
+// OwnSubscribers returns how many connections of this node subscribe to key.
+func (h *Hub) OwnSubscribers(key string) int {
 	at := h.lock(key)
 	defer at.bucket.mu.Unlock()
-	c := at.bucket.find(at.hash, key)
-	if c == nil {
-		return 0
+	if c := at.bucket.find(at.hash, key); c != nil {
+		return c.own()
 	}
-	n := c.subscribers()
-	if s := c.find(sink); s != nil {
-		n -= int(s.count)
-	}
-	return n
+	return 0
 }

@@ -121,7 +121,8 @@ func (h *Hub) Weigh(sink SinkID, c *Channel, n int) {
 }
 
 func (c *Channel) weigh(sink SinkID, n int) {
-	if s := c.find(sink); s != nil && c.extra != nil {
+	if s := c.find(sink); s != nil && c.extra != nil && c.extra.links > 0 {
+		c.extra.afar = n
 		s.count = uint32(c.extra.links + n)
 	}
 }

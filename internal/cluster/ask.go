@@ -57,7 +57,7 @@ func askAll[T any](c *Cluster, ask func(*link.Link) (T, error)) ([]T, error) {
 func (c *Cluster) CountSubscribers(ctx context.Context, keys []string) ([]int, error) {
 	counts := make([]int, len(keys))
 	for i, key := range keys {
-		counts[i] = c.hub.OwnSubscribers(key, c.sink)
+		counts[i] = c.hub.OwnSubscribers(key)
 	}
 	others, err := askAll(c, func(l *link.Link) ([]int, error) { return l.Subscribers(ctx, keys) })
 	for _, other := range others {

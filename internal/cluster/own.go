@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"context"
-
 	"gopush/internal/channel"
 	"gopush/internal/cluster/link"
 )
@@ -43,9 +41,6 @@ func (o own) Revoked(key string, tags []uint64) {
 	}
 }
 
-// OwnSubscribers implements link.Keys.
-func (o own) OwnSubscribers(key string) int { return o.Hub.OwnSubscribers(key, o.cluster.sink) }
-
 // OwnSubscribed implements link.Keys.
 func (o own) OwnSubscribed(pattern string, limit int) []string {
 	return o.Hub.Subscribed(pattern, limit)
@@ -62,7 +57,3 @@ func (c *Cluster) nodeStats() link.NodeStats {
 	s.Relays = c.Stats.Relays.Load()
 	return s
 }
-
-var _ interface {
-	Kick(context.Context, string, ...uint64) (int, error)
-} = own{}
