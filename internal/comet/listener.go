@@ -39,6 +39,11 @@ func (g *Gateway) Listen(ctx context.Context, kind Kind, addr string, tlsConfig 
 	if err != nil {
 		return nil, err
 	}
+	return g.ListenOn(kind, socket, tlsConfig)
+}
+
+// ListenOn is Listen on a socket that listens already, which is the gateway's from now on.
+func (g *Gateway) ListenOn(kind Kind, socket net.Listener, tlsConfig *tls.Config) (*Listener, error) {
 	ln := &Listener{g: g, kind: kind, addr: socket.Addr(), stop: func() {}}
 	ln.filled.L = &ln.mu
 	if err := g.number(ln); err != nil {

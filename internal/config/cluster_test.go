@@ -90,7 +90,7 @@ func TestWhatMayBeInAClusterLoads(t *testing.T) {
 	for _, args := range [][]string{
 		nil,
 		{"--cluster.registry=zookeeper://a:2181,b:2181/prefix"},
-		{"--cluster.registry=static:a=10.0.0.1:6970,b=[::1]:6970", "--node=a"},
+		{"--cluster.registry=static:a=10.0.0.1:6970*3,b=[::1]:6970", "--node=a"},
 		{"--admin=:6970", "--api-keys=a:12345678", "--advertise-admin=10.0.0.1:6970", "--legacy-rpc=on", "--trusted-networks=10.0.0.0/8"},
 		{"--redis.address=a:1", "--redis.address=b:1", "--redis.sentinel-master=m", "--redis.wait-replicas=1", "--relay=off"},
 	} {

@@ -30,8 +30,8 @@ type Config struct {
 	Engine       string    `group:"listen" default:"auto" oneof:"auto,io_uring,epoll,net" help:"What carries connections: event loops that send in batches (io_uring, Linux) or one by one (epoll, Linux), a goroutine for each (net, any system), or the best there is (auto)."`
 	Loops        int       `group:"listen" default:"0" min:"0" max:"64" help:"Event loops; 0: half of the cores, at least one."`
 	Node         string    `group:"listen" placeholder:"NAME" help:"Name of this node; empty: the name of the host."`
-	AdvertiseTCP []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses."`
-	AdvertiseWS  []string  `group:"listen" name:"advertise-ws" placeholder:"HOST:PORT" help:"What /1/server/get tells WebSocket clients to connect to; none: the public addresses."`
+	AdvertiseTCP []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses. In a cluster, so do the other nodes; then 0.0.0.0 and [::] are told as the host of advertise_admin."`
+	AdvertiseWS  []string  `group:"listen" name:"advertise-ws" placeholder:"HOST:PORT" help:"What /1/server/get tells WebSocket clients to connect to; none: as advertise_tcp."`
 
 	// Who may do what.
 	Auth              string         `group:"access" default:"none" oneof:"none,token" help:"What a subscriber must show: none, or a token registered for its key."`
@@ -62,10 +62,10 @@ type Config struct {
 	RedisPrefix         string   `group:"redis" name:"redis.prefix" default:"gopush:" help:"What the names of all keys in Redis begin with, so that others may use it too; the same on all nodes of a cluster."`
 
 	// Several nodes as one. docs/design.md, "Cluster".
-	ClusterRegistry       string   `group:"cluster" name:"cluster.registry" placeholder:"URL" help:"Where nodes find each other: zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX], or static:NAME=HOST:PORT,... with the admin addresses of all; empty: this node is alone."`
+	ClusterRegistry       string   `group:"cluster" name:"cluster.registry" placeholder:"URL" help:"Where nodes find each other: zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX], or static:NAME=HOST:PORT[*WEIGHT],... with the admin addresses of all; empty: this node is alone."`
 	ClusterSecret         Secret   `group:"cluster" name:"cluster.secret" placeholder:"SECRET" help:"What nodes show each other, the same on all, 16 bytes or more."`
 	ClusterSecretFile     string   `group:"cluster" name:"cluster.secret-file" placeholder:"FILE" help:"File with the secret, in place of cluster.secret."`
-	ClusterWeight         int      `group:"cluster" name:"cluster.weight" default:"1" min:"1" max:"100" help:"Share of the keys that this node owns, beside the weights of the others."`
+	ClusterWeight         int      `group:"cluster" name:"cluster.weight" default:"1" min:"1" max:"1000" help:"Share of the keys that this node owns, beside the weights of the others; a static registry has the weights itself."`
 	ClusterSessionTimeout Duration `group:"cluster" name:"cluster.session-timeout" default:"6s" min:"1s" max:"10m" help:"How long a node that is not heard of counts as there: then others own its keys."`
 	ClusterTLS            bool     `group:"cluster" name:"cluster.tls" help:"Whether this node speaks TLS with others; their admin listeners must have certificates."`
 	ClusterTLSCA          string   `group:"cluster" name:"cluster.tls-ca" placeholder:"FILE" help:"Certificates (PEM) that those of the other nodes must be signed by; empty: what this system trusts."`

@@ -56,8 +56,8 @@ func (c *Config) checkReach(add func(name, text string)) {
 			add("cluster.tls", "must be true: admin = "+a.HostPort+" speaks TLS, and nodes that are set up as this one would not")
 		}
 	}
-	if strings.ContainsAny(c.Node, "/,=") || strings.ContainsFunc(c.Node, func(r rune) bool { return r <= ' ' }) {
-		add("node", "the name of a node in a cluster must have no blank and none of / , =")
+	if strings.ContainsAny(c.Node, "/,=*") || strings.ContainsFunc(c.Node, func(r rune) bool { return r <= ' ' }) {
+		add("node", "the name of a node in a cluster must have no blank and none of / , = *")
 	}
 }
 
@@ -75,7 +75,7 @@ func (c *Config) checkLegacyRPC(add func(name, text string)) {
 
 // checkRegistry finds out whether url is one of a registry; what it names is seen when the node starts.
 func checkRegistry(url, node string, add func(name, text string)) {
-	const forms = "must be zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX] or static:NAME=HOST:PORT,..."
+	const forms = "must be zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX] or static:NAME=HOST:PORT[*WEIGHT],..."
 	if list, ok := strings.CutPrefix(url, "static:"); ok {
 		checkStatic(list, node, add)
 		return
@@ -99,10 +99,11 @@ func checkStatic(list, node string, add func(name, text string)) {
 	seen := map[string]bool{}
 	for element := range strings.SplitSeq(list, ",") {
 		name, addr, _ := strings.Cut(element, "=")
+		addr, _, _ = strings.Cut(addr, "*") // its weight; what reads the list says what is wrong with that
 		host, port, err := net.SplitHostPort(addr)
 		switch {
 		case name == "" || err != nil || host == "" || port == "":
-			add("cluster.registry", "each node must be NAME=HOST:PORT, its admin address, as static:a=10.0.0.1:6970,b=10.0.0.2:6970")
+			add("cluster.registry", "each node must be NAME=HOST:PORT, its admin address, perhaps with its weight, as static:a=10.0.0.1:6970,b=10.0.0.2:6970*2")
 			return
 		case seen[name]:
 			add("cluster.registry", "the node "+name+" is given twice")

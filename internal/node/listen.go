@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"gopush/internal/comet"
-	"gopush/internal/config"
 	"gopush/internal/web"
 )
 
@@ -23,41 +21,33 @@ const (
 	httpIdleTimeout  = 120 * time.Second
 )
 
-// listen binds all addresses, so that a port that is taken stops the start.
-func (n *Node) listen(ctx context.Context, cfg *config.Config) error {
+// listen serves what connects to all addresses.
+func (n *Node) listen() error {
 	shared := n.webConfig()
-	for _, part := range []struct {
-		kind  comet.Kind
-		addrs []config.Address
-		bound *[]net.Addr
-	}{
-		{comet.Public, cfg.Public, &n.addrs.Public},
-		{comet.Admin, cfg.Admin, &n.addrs.Admin},
-		{comet.Ops, cfg.Ops, &n.addrs.Ops},
-	} {
-		for _, addr := range part.addrs {
-			if err := n.listenOn(ctx, part.kind, addr, part.bound, shared); err != nil {
-				return err
-			}
+	for _, s := range n.sockets {
+		if err := n.listenOn(s, shared); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (n *Node) listenOn(ctx context.Context, kind comet.Kind, addr config.Address, bound *[]net.Addr, shared web.Config) error {
-	cert, err := loadCertificate(addr)
+func (n *Node) listenOn(s socket, shared web.Config) error {
+	cert, err := loadCertificate(s.addr)
 	if err != nil {
 		return err
 	}
-	ln, err := n.gateway.Listen(ctx, kind, addr.HostPort, cert.config())
+	ln, err := n.gateway.ListenOn(s.kind, s.Listener, cert.config())
 	if err != nil {
-		return fmt.Errorf("listen on %s (%v): %w", addr.HostPort, kind, err)
+		return fmt.Errorf("serve %s (%v): %w", s.addr.HostPort, s.kind, err)
 	}
-	*bound = append(*bound, ln.Addr())
-	n.serveRedis(ln, kind, addr)
+	n.serveRedis(ln, s.kind, s.addr)
+	if s.kind == comet.Admin {
+		n.serveGuests(ln, s.addr)
+	}
 	shared.Subscribe = ln.Subscribe()
 	server := &http.Server{
-		Handler:           handler(ln, kind, shared, web.Trust{Loopback: addr.Loopback()}),
+		Handler:           handler(ln, s.kind, shared, web.Trust{Loopback: s.addr.Loopback()}),
 		ReadHeaderTimeout: httpHeadTimeout,
 		ReadTimeout:       httpReadTimeout,
 		WriteTimeout:      httpWriteTimeout,
@@ -84,25 +74,36 @@ func handler(ln *comet.Listener, kind comet.Kind, cfg web.Config, trust web.Trus
 
 func (n *Node) webConfig() web.Config {
 	return web.Config{
-		Keys: n.hub, Settings: n.settings.Load, Tokens: n.tokens, Addresses: n.addresses,
+		Keys: n.keys, Settings: n.settings.Load, Tokens: n.tokens, Addresses: n.addresses, Cluster: n.membership(),
 		Ready: n.checks(), Stats: stats{n}, Started: n.started, Level: n.level,
 		Exposition: promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}),
 		Metrics:    web.NewMetrics(n.metrics), Log: log(n.log, "web"),
 	}
 }
 
-// addresses returns where clients of a protocol connect, as /1/server/get tells them.
-func (n *Node) addresses(_ string, p web.Protocol) []string {
-	cfg := n.cfg.Load()
-	advertised := cfg.AdvertiseTCP
-	if p == web.WebSocket {
-		advertised = cfg.AdvertiseWS
+// addresses returns where clients of a protocol connect for key, as /1/server/get tells them.
+func (n *Node) addresses(key string, p web.Protocol) []string {
+	if n.cluster != nil {
+		return n.ownersAddresses(key, p)
 	}
+	cfg := n.cfg.Load()
+	if p == web.WebSocket {
+		return n.clientAddresses(cfg.AdvertiseWS)
+	}
+	return n.clientAddresses(cfg.AdvertiseTCP)
+}
+
+// clientAddresses returns what clients are told: what is advertised, or else the public addresses.
+func (n *Node) clientAddresses(advertised []string) []string {
 	if len(advertised) > 0 {
 		return advertised
 	}
-	all := make([]string, len(n.addrs.Public))
-	for i, a := range n.addrs.Public {
+	return texts(n.addrs.Public)
+}
+
+func texts(addrs []net.Addr) []string {
+	all := make([]string, len(addrs))
+	for i, a := range addrs {
 		all[i] = a.String()
 	}
 	return all

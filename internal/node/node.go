@@ -2,7 +2,7 @@
 // all the others, and what it knows of them is their constructors: what a message goes
 // through on its way is in docs/design.md.
 //
-//	config ─> store ─> channel.Hub ─> comet.Gateway ─> web handlers, an http.Server for each address
+//	config ─> store ─> channel.Hub [─> cluster.Cluster] ─> comet.Gateway ─> web handlers, an http.Server for each address
 package node
 
 import (
@@ -20,6 +20,10 @@ import (
 
 	"gopush/internal/auth"
 	"gopush/internal/channel"
+	"gopush/internal/cluster"
+	"gopush/internal/cluster/legacyrpc"
+	"gopush/internal/cluster/link"
+	"gopush/internal/cluster/registry"
 	"gopush/internal/comet"
 	"gopush/internal/config"
 	"gopush/internal/redis"
@@ -32,19 +36,31 @@ type Node struct {
 	level   *slog.LevelVar
 	started time.Time
 
-	store   store
-	hub     *channel.Hub
-	gateway *comet.Gateway
-	redis   *redis.Server
-	tokens  *auth.Tokens // nil: auth = none
-	metrics *prometheus.Registry
-	http    []httpServer
-	addrs   Addrs
+	store    store
+	hub      *channel.Hub
+	cluster  *cluster.Cluster  // nil: the node is alone
+	links    *link.Links       // likewise
+	rpc      *legacyrpc.Server // nil: legacy_rpc = off
+	keys     keys              // hub, or cluster
+	registry registry.Kind     // "": the node is alone
+	gateway  *comet.Gateway
+	redis    *redis.Server
+	tokens   *auth.Tokens // nil: auth = none
+	metrics  *prometheus.Registry
+	sockets  []socket
+	http     []httpServer
+	addrs    Addrs
 
 	cfg      atomic.Pointer[config.Config] // swapped by Reload
 	settings atomic.Pointer[web.Settings]  // made of cfg
 	stopping atomic.Bool
 	reloaded chan struct{} // of one: cfg was swapped
+}
+
+// keys is how backends reach keys: those of this node, or of all.
+type keys interface {
+	redis.Keys
+	web.Keys
 }
 
 // Addrs is where a node listens.
@@ -72,22 +88,55 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.
 }
 
 func (n *Node) open(ctx context.Context, cfg *config.Config) (err error) {
+	if err = n.bind(ctx, cfg); err != nil {
+		return err
+	}
 	if n.store, err = openStore(cfg, log(n.log, "store")); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	if n.hub, err = channel.Open(ctx, hubConfig(cfg, n.store, log(n.log, "channel"))); err != nil {
-		return fmt.Errorf("read mid limits: %w", err)
+	if err = n.openKeys(ctx, cfg); err != nil {
+		return err
 	}
-	if cfg.Auth == "token" {
-		n.tokens = auth.NewTokens(n.store, time.Now)
-	}
+	n.openTokens(cfg)
 	if n.gateway, err = comet.New(n.gatewayConfig(cfg)); err != nil {
 		return fmt.Errorf("start event loops: %w", err)
 	}
 	n.redis = redis.New(n.redisConfig())
 	n.redis.SetClients(n.gateway)
+	n.openRPC(cfg)
 	n.register()
-	return n.listen(ctx, cfg)
+	return n.listen()
+}
+
+// openKeys opens the channels of this node, and joins them to those of others if there are any.
+func (n *Node) openKeys(ctx context.Context, cfg *config.Config) (err error) {
+	hc := hubConfig(cfg, n.store, log(n.log, "channel"))
+	if cfg.ClusterRegistry != "" {
+		if n.cluster, err = n.newCluster(cfg); err != nil {
+			return err
+		}
+		hc.Owns = n.cluster.Owns
+	}
+	if n.hub, err = channel.Open(ctx, hc); err != nil {
+		return fmt.Errorf("read mid limits: %w", err)
+	}
+	if n.keys = n.hub; n.cluster != nil {
+		n.links = n.cluster.Serve(n.hub)
+		n.keys = n.cluster
+	}
+	return nil
+}
+
+func (n *Node) openTokens(cfg *config.Config) {
+	switch {
+	case cfg.Auth != "token":
+	case n.cluster != nil:
+		n.tokens = auth.NewSharedTokens(n.store, time.Now, n.cluster.Revoked)
+	case cfg.Store == "redis":
+		n.tokens = auth.NewSharedTokens(n.store, time.Now, nil)
+	default:
+		n.tokens = auth.NewTokens(n.store, time.Now)
+	}
 }
 
 func log(log *slog.Logger, part string) *slog.Logger { return log.With("part", part) }
@@ -101,6 +150,9 @@ func (n *Node) abandon() {
 	}
 	if n.store != nil {
 		n.store.Close()
+	}
+	for _, s := range n.sockets {
+		s.Close() // again, where the gateway had it
 	}
 }
 
@@ -125,7 +177,7 @@ func nodeName(cfg *config.Config) string {
 
 func (n *Node) gatewayConfig(cfg *config.Config) comet.Config {
 	gc := comet.Config{
-		Keys: n.hub, Limits: limitsOf(cfg), Loops: cfg.Loops, Engine: engineOf(cfg.Engine),
+		Keys: n.deviceKeys(), Limits: limitsOf(cfg), Loops: cfg.Loops, Engine: engineOf(cfg.Engine),
 		Origins: n.allowsOrigin, StoreTimeout: time.Duration(cfg.StoreTimeout), ReadTimeout: httpReadTimeout, IdleTimeout: httpIdleTimeout,
 		Log: log(n.log, "comet"),
 	}
@@ -133,6 +185,14 @@ func (n *Node) gatewayConfig(cfg *config.Config) comet.Config {
 		gc.Authorize, gc.Revocations = n.tokens.Check, n.tokens.Revocations
 	}
 	return gc
+}
+
+// deviceKeys is how connections reach keys.
+func (n *Node) deviceKeys() comet.Keys {
+	if n.cluster != nil {
+		return cluster.Gateway{Cluster: n.cluster}
+	}
+	return n.hub
 }
 
 func engineOf(name string) comet.Engine {

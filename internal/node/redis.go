@@ -22,8 +22,11 @@ const adminReplies = 16
 
 func (n *Node) redisConfig() redis.Config {
 	rc := redis.Config{
-		Keys: n.hub, Groups: n.store, APIKey: n.isAPIKey, APIKeyHash: n.isAPIKeyHash, APIKeys: func() any { return n.settings.Load() },
+		Keys: n.keys, Groups: n.store, APIKey: n.isAPIKey, APIKeyHash: n.isAPIKeyHash, APIKeys: func() any { return n.settings.Load() },
 		Limits: n.redisLimits, Facts: n.facts, Now: time.Now,
+	}
+	if n.cluster != nil {
+		rc.Far = n.cluster
 	}
 	if n.tokens != nil {
 		rc.Authorize, rc.Revocations = n.tokens.Check, n.tokens.Revocations

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// Run serves until ctx ends, then goes, within shutdown_timeout: it stops accepting, lets HTTP
-// requests end and queues leave, tells subscribers to go, ends what stores, and closes the
+// Run serves until ctx ends, then goes, within shutdown_timeout: it leaves the cluster, stops accepting, lets HTTP
+// requests end and queues leave, tells subscribers to go, ends the links, ends what stores, and closes the
 // store. It returns nil after that, or why it could not go on.
 func (n *Node) Run(ctx context.Context) error {
 	hubCtx, stopHub := context.WithCancel(context.WithoutCancel(ctx))
+	clusterCtx, stopCluster := context.WithCancel(context.WithoutCancel(ctx))
 	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
-	var hub, gateway, servers, revoked sync.WaitGroup
+	var hub, cluster, gateway, servers, revoked sync.WaitGroup
 	hub.Go(func() { n.hub.Run(hubCtx) })
 	hub.Go(func() { n.keepMemory(hubCtx) })
 	gateway.Go(func() { n.gateway.Run(gatewayCtx) })
@@ -22,6 +23,10 @@ func (n *Node) Run(ctx context.Context) error {
 		servers.Go(func() { n.serve(s) })
 	}
 	revoked.Go(func() { n.endRevoked(ctx) })
+	if n.cluster != nil {
+		cluster.Go(func() { n.cluster.Run(clusterCtx) })
+		n.join(ctx) // it serves already
+	}
 
 	revoked.Wait() // until ctx ends
 	n.log.Info("stopping", "connections", n.gateway.Connections())
@@ -29,15 +34,39 @@ func (n *Node) Run(ctx context.Context) error {
 	timeout := time.Duration(n.cfg.Load().ShutdownTimeout)
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
+	n.leave(deadline, timeout/4) // others own its keys from now on; it relays to its subscribers
 	n.gateway.StopAccepting()
 	n.endRequests(deadline, timeout/2) // a request that hangs leaves time to tell the subscribers
 	n.gateway.Drain(deadline)
 	stopGateway()
 	gateway.Wait()
 	servers.Wait()
+	stopCluster()
+	cluster.Wait()
 	stopHub()
 	hub.Wait()
 	return n.store.Close()
+}
+
+// join has the node own keys, as soon as the registry can be reached.
+func (n *Node) join(ctx context.Context) {
+	if err := n.cluster.Join(ctx); err == nil {
+		n.log.Info("joined the cluster", "node", nodeName(n.cfg.Load()))
+	} else if ctx.Err() == nil {
+		n.log.Error("this node owns no keys", "err", err)
+	}
+}
+
+// leave has the node own no keys any more.
+func (n *Node) leave(ctx context.Context, timeout time.Duration) {
+	if n.cluster == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := n.cluster.Leave(ctx); err != nil {
+		n.log.Warn("not taken out of the registry: others see that this node has gone when its session ends", "err", err)
+	}
 }
 
 // endRevoked closes, whenever the configuration was read again, connections whose API key is none any more.
@@ -74,5 +103,21 @@ func (n *Node) endRequests(ctx context.Context, timeout time.Duration) {
 			}
 		})
 	}
+	if n.rpc != nil {
+		closing.Go(func() { n.endRPC(ctx) })
+	}
 	closing.Wait()
+}
+
+// endRPC ends the connections of net/rpc. Calls that take longer than ctx are left to themselves: they end by themselves.
+func (n *Node) endRPC(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		n.rpc.Close()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }

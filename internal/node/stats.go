@@ -40,6 +40,9 @@ func (n *Node) checks() []web.Check {
 	if h, ok := n.store.(channel.Health); ok {
 		checks = append(checks, web.Check{Name: "store", Err: h.Healthy})
 	}
+	if n.cluster != nil {
+		checks = append(checks, web.Check{Name: "registry", Err: n.cluster.Healthy}, web.Check{Name: "cluster", Err: n.joined})
+	}
 	return checks
 }
 
@@ -50,6 +53,10 @@ func (n *Node) register() {
 	n.hub.Stats.Register(n.metrics)
 	n.gateway.Register(n.metrics)
 	n.redis.Register(n.metrics)
+	if n.cluster != nil {
+		n.cluster.Register(n.metrics)
+		n.links.Stats.Register(n.metrics)
+	}
 	if n.tokens != nil {
 		n.tokens.RegisterMetrics(n.metrics)
 	}

@@ -1,0 +1,136 @@
+package node
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"gopush/internal/cluster"
+	"gopush/internal/cluster/link"
+	"gopush/internal/cluster/registry"
+	"gopush/internal/cluster/static"
+	"gopush/internal/config"
+	"gopush/internal/web"
+)
+
+// maxPeerMessage is the largest message that any node may be set to take: that of a peer may be larger than those of this node.
+const maxPeerMessage = 64 << 20
+
+// newCluster returns the cluster that cfg says the node is in.
+func (n *Node) newCluster(cfg *config.Config) (*cluster.Cluster, error) {
+	self := n.self(cfg)
+	reg, err := n.newRegistry(cfg, self)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.registry: %w", err)
+	}
+	secured, err := linkTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	hello := link.Hello{Name: self.Name, Instance: rand.Text(), Weight: self.Weight, Admin: self.Admin, TCP: self.TCP, WS: self.WS}
+	return cluster.New(cluster.Config{
+		Registry: reg, Self: func() link.Hello { return hello },
+		Links:  link.Config{Secret: []byte(cfg.ClusterSecret), TLS: secured, MaxMessageBytes: maxPeerMessage},
+		Refuse: cfg.Relay == "off", StoreTimeout: time.Duration(cfg.StoreTimeout),
+		Revoked: n.revokedElsewhere, Stats: n.nodeStats, Log: log(n.log, "cluster"),
+	}), nil
+}
+
+// newRegistry returns the registry that cfg names, for this node.
+func (n *Node) newRegistry(cfg *config.Config, self cluster.Node) (cluster.Registry, error) {
+	setting, err := registry.Parse(cfg.ClusterRegistry)
+	if err != nil {
+		return nil, err
+	}
+	n.registry = setting.Kind
+	switch setting.Kind {
+	case registry.Static:
+		return static.New(self, setting.Nodes)
+	}
+	return nil, fmt.Errorf("%s is not there yet", setting.Kind)
+}
+
+// self is this node as others see it.
+func (n *Node) self(cfg *config.Config) cluster.Node {
+	self := cluster.Node{Name: nodeName(cfg), Weight: cfg.ClusterWeight, Admin: cfg.AdvertiseAdmin, Self: true}
+	if len(self.Admin) == 0 {
+		self.Admin = texts(n.addrs.Admin)
+	}
+	host, _, _ := net.SplitHostPort(self.Admin[0])
+	self.TCP = reachable(n.clientAddresses(cfg.AdvertiseTCP), host)
+	self.WS = reachable(n.clientAddresses(cfg.AdvertiseWS), host)
+	return self
+}
+
+// reachable returns addrs with host in place of every address of the machine.
+func reachable(addrs []string, host string) []string {
+	all := make([]string, len(addrs))
+	for i, addr := range addrs {
+		all[i] = addr
+		if at, err := netip.ParseAddrPort(addr); err == nil && at.Addr().Unmap().IsUnspecified() {
+			_, port, _ := net.SplitHostPort(addr)
+			all[i] = net.JoinHostPort(host, port)
+		}
+	}
+	return all
+}
+
+// linkTLS returns how other nodes are dialled; nil: without TLS.
+func linkTLS(cfg *config.Config) (*tls.Config, error) {
+	if !cfg.ClusterTLS {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.ClusterTLSCA == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(cfg.ClusterTLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("cluster.tls_ca: %w", err)
+	}
+	if t.RootCAs = x509.NewCertPool(); !t.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("cluster.tls_ca: no certificate in %s", cfg.ClusterTLSCA)
+	}
+	return t, nil
+}
+
+// revokedElsewhere is told of tokens that another node revoked.
+func (n *Node) revokedElsewhere(key string, tags []uint64) {
+	if n.tokens != nil {
+		n.tokens.Forget(key, tags...)
+	}
+}
+
+// nodeStats is what other nodes are told of this one.
+func (n *Node) nodeStats() link.NodeStats {
+	h := &n.hub.Stats
+	return link.NodeStats{
+		Connections: int64(n.gateway.Connections()), Subscriptions: h.Subscribed.Load() - h.Unsubscribed.Load(),
+		Keys: h.Created.Load() - h.Deleted.Load(),
+	}
+}
+
+// ownersAddresses returns where clients of a protocol connect to the owner of key; none: nobody owns it.
+func (n *Node) ownersAddresses(key string, p web.Protocol) []string {
+	owner, _ := n.cluster.Owner(key)
+	if p == web.WebSocket {
+		return owner.WS
+	}
+	return owner.TCP
+}
+
+// errNotJoined is why a node is not ready that owns no keys.
+var errNotJoined = errors.New("this node owns no keys: it has not joined the cluster, or another process serves under its name")
+
+func (n *Node) joined() error {
+	if !n.cluster.Joined() {
+		return errNotJoined
+	}
+	return nil
+}

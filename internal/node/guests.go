@@ -1,0 +1,59 @@
+package node
+
+import (
+	"net"
+
+	"gopush/internal/cluster/legacyrpc"
+	"gopush/internal/cluster/link"
+	"gopush/internal/comet"
+	"gopush/internal/config"
+)
+
+// openRPC makes what speaks to processes of gopush-cluster, if they are welcome.
+func (n *Node) openRPC(cfg *config.Config) {
+	if cfg.LegacyRPC != "on" {
+		return
+	}
+	rc := legacyrpc.Config{
+		Keys: n.keys, Settings: n.rpcSettings,
+		Metrics: legacyrpc.NewMetrics(n.metrics), Log: log(n.log, "legacy_rpc"),
+	}
+	if n.tokens != nil {
+		rc.Tokens = n.tokens
+	}
+	n.rpc = legacyrpc.New(rc)
+}
+
+func (n *Node) rpcSettings() legacyrpc.Settings {
+	cfg := n.cfg.Load()
+	return legacyrpc.Settings{
+		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes), TrustedNetworks: cfg.TrustedNetworks,
+	}
+}
+
+// serveGuests has the links and the net/rpc connections of ln, an admin listener, served.
+func (n *Node) serveGuests(ln *comet.Listener, addr config.Address) {
+	if n.links != nil {
+		ln.ServeLinks(link.Command, n.links.Accept)
+	}
+	if n.rpc != nil {
+		ln.ServeRPC(legacyrpc.First, func(conn net.Conn, unread []byte) {
+			go n.rpc.Serve(&begun{conn, unread}, addr.Loopback()) // until n.rpc is closed
+		})
+	}
+}
+
+// begun is a connection of which something was read.
+type begun struct {
+	net.Conn
+	unread []byte // owned by the reader
+}
+
+func (c *begun) Read(p []byte) (int, error) {
+	if len(c.unread) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.unread)
+	c.unread = c.unread[n:]
+	return n, nil
+}
