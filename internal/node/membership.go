@@ -44,18 +44,18 @@ func (m membership) View(ctx context.Context) web.ClusterView {
 	if r := n.cluster.Ring(); r != nil {
 		shares = r.Shares()
 	}
-	nodes := n.cluster.Nodes()
+	nodes, follows := n.cluster.Nodes(), n.cluster.Follows()
 	v.Nodes = make([]web.ClusterNode, len(nodes))
 	var asking sync.WaitGroup
 	for i, node := range nodes {
-		asking.Go(func() { v.Nodes[i] = m.node(ctx, node, shares[node.Name]) })
+		asking.Go(func() { v.Nodes[i] = m.node(ctx, node, shares[node.Name], follows[node.Name]) })
 	}
 	asking.Wait()
 	return v
 }
 
 // node asks a node for its counts.
-func (m membership) node(ctx context.Context, node cluster.Node, share float64) web.ClusterNode {
+func (m membership) node(ctx context.Context, node cluster.Node, share float64, follows int64) web.ClusterNode {
 	v := web.ClusterNode{Name: node.Name, Weight: node.Weight, Share: share, ClusterMember: member(node)}
 	if node.Self {
 		s := m.n.nodeStats()
@@ -67,7 +67,7 @@ func (m membership) node(ctx context.Context, node cluster.Node, share float64) 
 	if l == nil {
 		return v
 	}
-	v.Link = &web.ClusterLink{Up: l.Up()}
+	v.Link = &web.ClusterLink{Up: l.Up(), Follows: follows, LagSeconds: m.n.cluster.Lag(node.Name).Seconds()}
 	if err := l.Err(); err != nil {
 		v.Link.Error = err.Error()
 	}

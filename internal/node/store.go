@@ -8,10 +8,10 @@ import (
 	"gopush/internal/config"
 	"gopush/internal/store/memory"
 	"gopush/internal/store/pebble"
-	redisstore "gopush/internal/store/redis"
+	"gopush/internal/store/redis"
 )
 
-// store is what a node asks of a store of its own.
+// store is what a node asks of a store.
 type store interface {
 	channel.Store
 	channel.Groups
@@ -39,15 +39,16 @@ func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
 }
 
 func openRedis(cfg *config.Config, log *slog.Logger) (store, error) {
-	c := redisstore.Config{
+	rc := redis.Config{
 		Addresses: cfg.RedisAddress, SentinelMaster: cfg.RedisSentinelMaster,
-		Username: cfg.RedisUsername, Password: string(cfg.RedisPassword), WaitReplicas: cfg.RedisWaitReplicas, Prefix: cfg.RedisPrefix,
+		Username: cfg.RedisUsername, Password: string(cfg.RedisPassword),
+		WaitReplicas: cfg.RedisWaitReplicas, Prefix: cfg.RedisPrefix,
 		MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey, Log: log,
 	}
 	if cfg.RedisTLS {
-		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		rc.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	s, err := redisstore.Open(c)
+	s, err := redis.Open(rc)
 	if err != nil {
 		return nil, err
 	}
