@@ -14,10 +14,15 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -71,35 +76,211 @@ type NodeStats struct {
 // Links are the links of a node, both ends.
 type Links struct {
 	Stats Stats
+
+	cfg      Config // set by New, never changed
+	sink     *sink  //
+	chunks   chunks
+	maxBytes atomic.Int64  // max_message_bytes, may be reloaded
+	changed  chan struct{} // has room for one: Run is to look at the peers
+
+	mu       sync.Mutex
+	peers    map[string]*Link
+	leaving  map[string]*Link       // that are no peers any more, and run still
+	accepted map[*accepted]struct{} // those that shook hands
+	coming   []handed               // for Run
+	shaking  int                    // handshakes under way, of those that were accepted
+	ended    bool                   // Run takes no more
+}
+
+// handed is a connection that was given to Accept.
+type handed struct {
+	conn   net.Conn
+	unread []byte
 }
 
 // New makes the links of a node, and attaches them to cfg.Keys. Run must be running for them to do anything.
-func New(cfg Config) *Links { return &Links{} }
+func New(cfg Config) *Links {
+	cfg.setDefaults()
+	ls := &Links{cfg: cfg, changed: make(chan struct{}, 1), peers: map[string]*Link{}, leaving: map[string]*Link{}, accepted: map[*accepted]struct{}{}}
+	ls.maxBytes.Store(int64(cfg.MaxMessageBytes))
+	ls.sink = newSink(ls)
+	ls.sink.id = cfg.Keys.Attach(ls.sink)
+	return ls
+}
+
+func (cfg *Config) setDefaults() {
+	setDefault(&cfg.MaxMessageBytes, 1<<20)
+	setDefault(&cfg.MaxQueueBytes, 64<<20)
+	setDefault(&cfg.StoreTimeout, 2*time.Second)
+	setDefault(&cfg.Beat, time.Second)
+	if cfg.Dial == nil {
+		cfg.Dial = dialTCP
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func setDefault[T int | time.Duration](v *T, to T) {
+	if *v == 0 {
+		*v = to
+	}
+}
 
 // Run keeps the links until ctx ends. Then it writes what waits to be written, for a second at most, closes all of them,
 // takes back what others followed, and returns when nothing of it runs any more.
-func (ls *Links) Run(ctx context.Context) error { return nil }
+func (ls *Links) Run(ctx context.Context) error {
+	var wg, pool sync.WaitGroup
+	for range followers {
+		pool.Go(func() { ls.sink.work(ctx) })
+	}
+	for ctx.Err() == nil {
+		ls.begin(ctx, &wg)
+		select {
+		case <-ls.changed:
+		case <-ctx.Done():
+		}
+	}
+	ls.mu.Lock()
+	ls.ended = true
+	coming := ls.coming
+	ls.coming = nil
+	ls.mu.Unlock()
+	for _, h := range coming {
+		h.conn.Close()
+	}
+	wg.Wait()
+	ls.sink.jobs.close()
+	pool.Wait()
+	return nil
+}
+
+// begin starts what is new: links to peers, and connections that were accepted.
+func (ls *Links) begin(ctx context.Context, wg *sync.WaitGroup) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.peers {
+		if !l.running {
+			l.running = true
+			wg.Go(func() { l.run(ctx) })
+		}
+	}
+	for _, h := range ls.coming {
+		wg.Go(func() { ls.serve(ctx, h) })
+	}
+	ls.coming = nil
+}
+
+// look has Run look at what is new.
+func (ls *Links) look() {
+	select {
+	case ls.changed <- struct{}{}:
+	default:
+	}
+}
 
 // SetPeers keeps links to these nodes from now on and to no others. A peer whose Addrs lack the address that its link was dialled at is
 // dialled again. A peer with this node's name is passed over. The slices are not kept.
-func (ls *Links) SetPeers(peers []Peer) {}
+func (ls *Links) SetPeers(peers []Peer) {
+	self := ls.cfg.Self().Name
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	gone := maps.Clone(ls.peers)
+	for _, p := range peers {
+		if p.Name == self {
+			continue
+		}
+		delete(gone, p.Name)
+		l := cmp.Or(ls.peers[p.Name], ls.leaving[p.Name])
+		if l == nil {
+			l = newLink(ls, p.Name)
+		}
+		delete(ls.leaving, p.Name)
+		ls.peers[p.Name] = l
+		l.setAddrs(slices.Clone(p.Addrs))
+	}
+	for name, l := range gone {
+		delete(ls.peers, name)
+		if l.running {
+			ls.leaving[name] = l
+		}
+		l.remove()
+	}
+	ls.look()
+}
+
+// leave ends the running of a link that is none to a peer any more, and tells whether that is so still.
+func (ls *Links) leave(l *Link) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.leaving[l.name] != l {
+		return false
+	}
+	delete(ls.leaving, l.name)
+	l.running = false
+	return true
+}
 
 // To returns the link to a peer, the same one as long as it is a peer, up or down; nil if there is no such peer.
-func (ls *Links) To(name string) *Link { return nil }
+func (ls *Links) To(name string) *Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.peers[name]
+}
 
 // All returns the links to all peers, by name.
-func (ls *Links) All() []*Link { return nil }
+func (ls *Links) All() []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.SortedFunc(maps.Values(ls.peers), func(a, b *Link) int { return cmp.Compare(a.name, b.name) })
+}
 
 // Accept serves a connection that begins with unread, the first bytes of a command GOPUSH.LINK or more. It returns at once; the
 // connection and the bytes are Links' from now on.
-func (ls *Links) Accept(conn net.Conn, unread []byte) {}
+func (ls *Links) Accept(conn net.Conn, unread []byte) {
+	ls.mu.Lock()
+	taken := !ls.ended && ls.shaking < maxHandshakes
+	if taken {
+		ls.shaking++
+		ls.coming = append(ls.coming, handed{conn, unread})
+	}
+	ls.mu.Unlock()
+	if !taken {
+		ls.Stats.Refused[BadHandshake].Add(1)
+		conn.Close()
+		return
+	}
+	ls.look()
+}
 
-// Announce tells all who are linked to this node that what Self returns has changed (Handler.Greeted).
-func (ls *Links) Announce() {}
+// SetMaxMessageBytes changes Config.MaxMessageBytes while links are up. It is called before such messages are let in.
+func (ls *Links) SetMaxMessageBytes(n int) {
+	ls.maxBytes.Store(int64(n))
+	ls.Announce()
+}
+
+// Announce tells all nodes that this one is linked with that what Self returns has changed (Handler.Greeted).
+func (ls *Links) Announce() {
+	text := string(ls.self())
+	ls.eachAccepted(func(a *accepted) { a.queue.send(push, "hello", text) })
+	for _, l := range ls.All() {
+		l.tell("HELLO", text)
+	}
+}
 
 // Leave tells all who are linked to this node that it leaves (Handler.Left).
-func (ls *Links) Leave() {}
+func (ls *Links) Leave() {
+	ls.eachAccepted(func(a *accepted) { a.queue.send(push, "left") })
+}
+
+func (ls *Links) eachAccepted(f func(*accepted)) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for a := range ls.accepted {
+		f(a)
+	}
+}
 
 // Drop tells every link that follows key that it has to ask again (Handler.Dropped), and takes the follows back: this node owns key no more.
 // It does not wait for anything.
-func (ls *Links) Drop(key string) {}
+func (ls *Links) Drop(key string) { ls.sink.drop(key) }

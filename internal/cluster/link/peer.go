@@ -2,71 +2,289 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
-	"gopush/internal/message"
+const (
+	firstPause = 50 * time.Millisecond // before a peer is tried again; then twice as long each time
+	maxPause   = time.Second
+	dialTime   = 3 * time.Second // for each address
 )
 
 // Link is the link to a peer: the end that asks. Its methods may be called by anybody at any time, with locks held too; those without a
 // context wait for nothing. What has no answer (Follow, Count, Look …) is lost when the link is down, or breaks before it has been
 // written: whoever asked is told by Handler.Down, and asks again after Handler.Up.
-type Link struct{}
+type Link struct {
+	name    string // set when made, never changed
+	links   *Links //
+	running bool   // guarded by links.mu
 
-// Name returns the peer's.
-func (l *Link) Name() string { return "" }
+	current atomic.Pointer[dialled] // nil: the link is down
+	changed chan struct{}           // has room for one: addrs have, or the peer was removed
 
-// Up tells whether the link is: the peer can be asked, as far as is known.
-func (l *Link) Up() bool { return false }
-
-// Hello returns what the peer said of itself last, and whether it ever did.
-func (l *Link) Hello() (Hello, bool) { return Hello{}, false }
-
-// Err returns why the link is down, or nil.
-func (l *Link) Err() error { return nil }
-
-// Publish has the peer carry out pushes, marked as forwarded: it does not pass them on. Those of one link to one key keep the order
-// in which Publish was called; as with channel.Hub, after one failed the later ones to its key in the same call are skipped. done is told
-// of a receipt for each exactly once: by anybody, perhaps before Publish returns; it must not block. An Err of a receipt wraps one of
-// package message's: ErrUnavailable where the link is down, breaks before the call was written, or has MaxQueueBytes under way;
-// ErrUnknown where it breaks later or no answer comes for twice store_timeout; else what the peer said.
-// The pushes may be used again when Publish has returned.
-func (l *Link) Publish(pushes []message.Push, done func([]message.Receipt)) {}
-
-// Follow asks for all messages of key that are released from now on. mid is the last one that was released here. Handler.Followed
-// or Refused answers it. To follow again what is followed is no mistake: it is answered again.
-func (l *Link) Follow(key string, mid int64) {}
-
-// Unfollow takes back Follow. Messages that are on their way still come.
-func (l *Link) Unfollow(key string) {}
-
-// Count tells how many connections here subscribe to a key that is followed: the peer counts them as subscribers of its own. It may be
-// told as often as that changes: what was not written yet is replaced. The peer forgets it with the follow, and a follow begins with 0.
-func (l *Link) Count(key string, n int) {}
-
-// FollowPattern asks for all messages, of keys that the peer owns, that match. Handler.FollowedPattern answers it.
-func (l *Link) FollowPattern(pattern string) {}
-
-// UnfollowPattern takes back FollowPattern. Messages that are on their way still come.
-func (l *Link) UnfollowPattern(pattern string) {}
-
-// CountPattern is Count of a pattern.
-func (l *Link) CountPattern(pattern string, n int) {}
-
-// Look has the peer look into the store for what another node stored for its keys.
-func (l *Link) Look(keys ...string) {}
-
-// Revoked tells that tokens of key were deleted: those with the tags, or all if there are none.
-func (l *Link) Revoked(key string, tags []uint64) {}
-
-// Kick closes the peer's own connections that subscribe to key, as channel.Hub's does, and returns how many there were.
-func (l *Link) Kick(ctx context.Context, key string, tags ...uint64) (int, error) { return 0, nil }
-
-// Subscribers returns how many of the peer's own connections subscribe to each of keys.
-func (l *Link) Subscribers(ctx context.Context, keys []string) ([]int, error) { return nil, nil }
-
-// Subscribed returns at most limit keys (0: any number) that match pattern and that the peer's own connections subscribe to, in no order.
-func (l *Link) Subscribed(ctx context.Context, pattern string, limit int) ([]string, error) {
-	return nil, nil
+	mu      sync.Mutex
+	addrs   []string
+	removed bool
+	hello   *Hello // nil: it never said any
+	err     error  // why the link is down
 }
 
-// Stats returns what the peer tells of itself.
-func (l *Link) Stats(ctx context.Context) (NodeStats, error) { return NodeStats{}, nil }
+var (
+	errNever   = errors.New("not linked yet")
+	errRemoved = errors.New("it is no peer any more")
+	errMoved   = errors.New("its addresses have changed")
+)
+
+func newLink(ls *Links, name string) *Link {
+	return &Link{name: name, links: ls, changed: make(chan struct{}, 1), err: errNever}
+}
+
+// Name returns the peer's.
+func (l *Link) Name() string { return l.name }
+
+// Up tells whether the link is: the peer can be asked, as far as is known.
+func (l *Link) Up() bool { return l.current.Load() != nil }
+
+// Hello returns what the peer said of itself last, and whether it ever did.
+func (l *Link) Hello() (Hello, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hello == nil {
+		return Hello{}, false
+	}
+	return *l.hello, true
+}
+
+// Err returns why the link is down, or nil.
+func (l *Link) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *Link) setAddrs(addrs []string) {
+	l.mu.Lock()
+	changed := l.removed || !slices.Equal(addrs, l.addrs)
+	l.addrs, l.removed = addrs, false
+	l.mu.Unlock()
+	if !changed {
+		return
+	}
+	if d := l.current.Load(); d != nil && !slices.Contains(addrs, d.addr) {
+		d.close(errMoved)
+	}
+	l.look()
+}
+
+func (l *Link) remove() {
+	l.mu.Lock()
+	l.removed = true
+	l.mu.Unlock()
+	if d := l.current.Load(); d != nil {
+		d.close(errRemoved)
+	}
+	l.look()
+}
+
+func (l *Link) look() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// wanted returns the peer's addresses, and whether it is one still. What changes from now on is in changed.
+func (l *Link) wanted() ([]string, bool) {
+	select {
+	case <-l.changed:
+	default:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.addrs, !l.removed
+}
+
+func (l *Link) setHello(h Hello) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hello = &h
+}
+
+func (l *Link) setErr(err error) (before error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, l.err = l.err, err
+	return before
+}
+
+// run keeps the link until ctx ends or the peer is removed.
+func (l *Link) run(ctx context.Context) {
+	absence := absence{link: l, ticker: time.NewTicker(l.links.cfg.Beat)}
+	defer absence.ticker.Stop()
+	pause := firstPause
+	for ctx.Err() == nil {
+		addrs, wanted := l.wanted()
+		if !wanted && l.links.leave(l) {
+			return
+		}
+		d, h, err := l.reach(ctx, addrs, &absence)
+		if err == nil {
+			absence.misses = l.serve(ctx, d, h)
+			absence.ticker.Reset(l.links.cfg.Beat)
+			pause = firstPause
+		} else {
+			l.failed(ctx, err)
+		}
+		if absence.wait(ctx, jittered(pause)) {
+			pause = firstPause / 2
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// jittered returns d, by half more or less.
+func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+// failed notes why the peer could not be reached, and logs it if that is news.
+func (l *Link) failed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	l.links.Stats.DialFailed.Add(1)
+	if before := l.setErr(err); before == nil || before.Error() != err.Error() {
+		l.links.cfg.Log.Warn("node not linked", "node", l.name, "err", err)
+	}
+}
+
+// absence counts the beats of a peer that is not linked.
+type absence struct {
+	link   *Link
+	ticker *time.Ticker
+	misses int
+}
+
+// wait waits for d, or until ctx ends or the peer was changed, which it tells.
+func (a *absence) wait(ctx context.Context, d time.Duration) (changed bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-a.ticker.C:
+			a.miss()
+		case <-a.link.changed:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		}
+	}
+}
+
+func (a *absence) miss() {
+	a.misses++
+	a.link.links.cfg.Handler.Missed(a.link.name, a.misses)
+}
+
+// reached is what an attempt to reach a peer ended with.
+type reached struct {
+	dialled *dialled
+	hello   hello
+	err     error
+}
+
+// reach dials the peer's addresses until a node there proves to be it. It counts beats meanwhile.
+func (l *Link) reach(ctx context.Context, addrs []string, a *absence) (*dialled, hello, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	end := make(chan reached, 1)
+	go func() { end <- l.dialAll(ctx, addrs) }() // ends when ctx does, and is waited for
+	for {
+		select {
+		case <-a.ticker.C:
+			a.miss()
+		case <-l.changed:
+			cancel()
+		case r := <-end:
+			return r.dialled, r.hello, r.err
+		}
+	}
+}
+
+func (l *Link) dialAll(ctx context.Context, addrs []string) reached {
+	err := errors.New("no address is known")
+	for _, addr := range addrs {
+		var r reached
+		if r = l.dial(ctx, addr); r.err == nil {
+			return r
+		}
+		err = fmt.Errorf("%s: %w", addr, r.err)
+	}
+	return reached{err: err}
+}
+
+func (l *Link) dial(ctx context.Context, addr string) reached {
+	limited, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := l.links.dial(limited, addr)
+	if err != nil {
+		return reached{err: err}
+	}
+	d := newDialled(l, conn, addr)
+	h, err := l.links.greet(ctx, &d.in, l.name)
+	if err != nil {
+		l.links.Stats.Refused[refusal(err)].Add(1)
+		conn.Close()
+	}
+	return reached{d, h, err}
+}
+
+// dial connects to an address, with TLS if links have it.
+func (ls *Links) dial(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := ls.cfg.Dial(ctx, addr)
+	if err != nil || ls.cfg.TLS == nil {
+		return conn, err
+	}
+	cfg := ls.cfg.TLS.Clone()
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	secured := tls.Client(conn, cfg)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
+}
+
+// serve has the link up until it breaks, and returns how many beats were missed then.
+func (l *Link) serve(ctx context.Context, d *dialled, h hello) (misses int) {
+	ls := l.links
+	d.setPeer(h)
+	l.current.Store(d)
+	if addrs, wanted := l.wanted(); !wanted || !slices.Contains(addrs, d.addr) {
+		l.current.Store(nil)
+		d.conn.Close()
+		d.fail(errMoved)
+		return 0
+	}
+	ls.Stats.Dialled.Add(1)
+	l.setErr(nil)
+	ls.cfg.Handler.Up(l, h.Hello)
+	err := d.run(ctx)
+	l.setErr(err)
+	l.current.Store(nil)
+	d.fail(err)
+	ls.Stats.Lost.Add(1)
+	ls.cfg.Handler.Down(l.name, err)
+	misses, _ = d.in.missed()
+	return misses
+}

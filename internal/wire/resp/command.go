@@ -12,8 +12,18 @@ type Limits struct {
 // bytes that they took. n is 0 without an error when the command is not complete: call again
 // with the same bytes and more. The error is an *Error.
 func ParseCommand(args [][]byte, buf []byte, lim Limits) (out [][]byte, n int, err error) {
+	return bulks(args, buf, '*', lim)
+}
+
+// ParsePush takes one RESP3 push of bulk strings, ">2\r\n$3\r\n…", as ParseCommand takes a command.
+func ParsePush(args [][]byte, buf []byte, lim Limits) (out [][]byte, n int, err error) {
+	return bulks(args, buf, '>', lim)
+}
+
+// bulks takes a list of that kind of bulk strings.
+func bulks(args [][]byte, buf []byte, kind byte, lim Limits) (out [][]byte, n int, err error) {
 	out = args[:0]
-	count, n, err := header(buf, '*')
+	count, n, err := header(buf, kind)
 	if n == 0 || err != nil {
 		return out, 0, err
 	}
