@@ -94,8 +94,3 @@ func (s *Store) setResults(results []error, p *part, entries []channel.Entry, r 
 		}
 	}
 }
-
-// runAppends calls append.lua, and waits until as many replicas have what it did as they must.
-func (s *Store) runAppends(ctx context.Context, calls []scriptCall) []rueidis.RedisResult {
-	return s.runAll(ctx, calls)
-}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -82,10 +83,25 @@ func (s *Store) runAll(ctx context.Context, calls []scriptCall) []rueidis.RedisR
 	return results
 }
 
-// do sends commands and returns their results by the end of ctx; rueidis waits for a connection without looking at ctx.
+// do sends commands, and returns their results.
 func (s *Store) do(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
-	n, done := len(commands), make(chan []rueidis.RedisResult, 1)
-	if !s.start(func() { done <- s.client.DoMulti(ctx, commands...) }) {
+	return s.background(ctx, len(commands), func(ctx context.Context) []rueidis.RedisResult { return s.client.DoMulti(ctx, commands...) })
+}
+
+// background returns the n results of f, or errors when ctx ends before. f has some more time: rueidis waits for a connection
+// without looking at ctx, and a connection that many wait for fails when the time of the one is over that asked first.
+func (s *Store) background(ctx context.Context, n int, f func(context.Context) []rueidis.RedisResult) []rueidis.RedisResult {
+	enough := time.Now().Add(askTimeout)
+	if deadline, ok := ctx.Deadline(); ok && deadline.After(enough) {
+		enough = deadline
+	}
+	done := make(chan []rueidis.RedisResult, 1)
+	started := s.start(func() {
+		longer, cancel := context.WithDeadline(context.WithoutCancel(ctx), enough)
+		defer cancel()
+		done <- f(longer)
+	})
+	if !started {
 		return failAll(n, errClosed)
 	}
 	select {
@@ -123,10 +139,17 @@ func (s *Store) ready(ctx context.Context) error {
 	if s.closed.Load() {
 		return errClosed
 	}
-	if err := s.away.Load(); err != nil {
+	if err := s.ill.Load(); err != nil && s.gone(*err) {
 		return fmt.Errorf("%w: redis is away: %w", channel.ErrUnavailable, *err)
 	}
 	return nil
+}
+
+// gone tells whether nothing need be tried after err. A server that answers does so without delay, and may be read from; of
+// a Redis Cluster others may be there.
+func (s *Store) gone(err error) bool {
+	_, answered := rueidis.IsRedisErr(err)
+	return !answered && s.client.Mode() != rueidis.ClientModeCluster
 }
 
 // failed says of an error of a call what it means: channel.ErrUnavailable where nothing was done, else channel.ErrUnknown.

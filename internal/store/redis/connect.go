@@ -25,7 +25,7 @@ const (
 func connect(cfg *Config) (rueidis.Client, error) {
 	o := rueidis.ClientOption{
 		InitAddress: cfg.Addresses, Username: cfg.Username, Password: cfg.Password, TLSConfig: cfg.TLS, ClientName: "gopush",
-		DisableCache: true, DisableRetry: true, AlwaysPipelining: true, PipelineMultiplex: connections,
+		DisableCache: true, DisableRetry: true, AlwaysPipelining: true, PipelineMultiplex: connections, BlockingPoolSize: 2 * waitSlots,
 		ClusterOption: rueidis.ClusterOption{ShardsRefreshInterval: refresh},
 	}
 	o.Dialer.Timeout = askTimeout
@@ -66,7 +66,7 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.checkVersion(ctx); err != nil {
 		return err
 	}
-	if err := s.readFormat(ctx); err != nil {
+	if err := s.readFormat(ctx); err != nil && !s.readable(ctx, err) {
 		return fmt.Errorf("redis at %s: %w", strings.Join(s.cfg.Addresses, ", "), err)
 	}
 	for addr, node := range s.client.Nodes() {
@@ -89,9 +89,10 @@ func (s *Store) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// readFormat learns since when there is a record of what was stored, and writes it where there is none.
+// readFormat learns since when there is a record of what was stored, and writes it where there is none. It fails where Redis takes
+// no writes.
 func (s *Store) readFormat(ctx context.Context) error {
-	ask := scriptCall{setFormatScript, []string{s.cfg.Prefix + "format"}, []string{strconv.Itoa(format), formatMid(message.MidAt(s.cfg.Now()))}}
+	ask := scriptCall{setFormatScript, []string{s.formatName()}, []string{strconv.Itoa(format), formatMid(message.MidAt(s.cfg.Now()))}}
 	reply, err := s.runAll(ctx, []scriptCall{ask})[0].ToMessage()
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("it did not answer in %v", askTimeout)
@@ -99,9 +100,30 @@ func (s *Store) readFormat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.setFormat(reply)
+}
+
+func (s *Store) formatName() string { return s.cfg.Prefix + "format" }
+
+// readable tells whether Redis has gopush's format, though it takes no writes now, which is why. It may be read from then.
+func (s *Store) readable(ctx context.Context, why error) bool {
+	if _, answered := rueidis.IsRedisErr(why); !answered {
+		return false
+	}
+	reply, err := s.do(ctx, s.client.B().Hmget().Key(s.formatName()).Field("version", "created").Build())[0].ToMessage()
+	if err != nil || s.setFormat(reply) != nil {
+		return false
+	}
+	s.ill.Store(&why)
+	s.cfg.Log.Error("redis takes no writes, stored pushes are refused", "err", why)
+	return true
+}
+
+// setFormat takes the version of the format, and since when there is a record.
+func (s *Store) setFormat(reply rueidis.RedisMessage) error {
 	values, err := reply.AsStrSlice()
 	if err != nil || len(values) != 2 {
-		return fmt.Errorf("%sformat is not gopush's (%w): use another redis.prefix", s.cfg.Prefix, err)
+		return fmt.Errorf("%s is not gopush's (%v): use another redis.prefix", s.formatName(), err)
 	}
 	if values[0] != strconv.Itoa(format) {
 		return fmt.Errorf("what has the prefix %q has format %s, this gopush knows format %d: use the gopush that wrote it, or another redis.prefix",
@@ -109,7 +131,7 @@ func (s *Store) readFormat(ctx context.Context) error {
 	}
 	created, err := parseMid(values[1])
 	if err != nil {
-		return fmt.Errorf("%sformat is not gopush's: %w", s.cfg.Prefix, err)
+		return fmt.Errorf("%s is not gopush's: %w", s.formatName(), err)
 	}
 	if before := s.created.Swap(created); before != 0 && before != created {
 		s.cfg.Log.Warn("redis lost what was stored", "since", message.MidTime(created))
@@ -135,48 +157,4 @@ func (s *Store) checkSettings(ctx context.Context, addr string, node rueidis.Cli
 		s.cfg.Log.Info("redis may lose acknowledged messages of the last second at a power failure: appendfsync always would not",
 			"address", addr, "appendfsync", settings["appendfsync"])
 	}
-}
-
-// watch asks Redis again and again whether it can be used, until ctx ends.
-func (s *Store) watch(ctx context.Context) {
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.ask(ctx)
-		}
-	}
-}
-
-// ask notes whether stored pushes can be taken.
-func (s *Store) ask(ctx context.Context) {
-	asking, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	err := s.readFormat(asking)
-	was := s.away.Load()
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.away.Store(&err)
-		if was == nil {
-			s.cfg.Log.Error("redis is away, stored pushes are refused", "err", err)
-		}
-	case was != nil:
-		s.away.Store(nil)
-		s.cfg.Log.Info("redis is back")
-	}
-}
-
-// Healthy implements channel.Health.
-func (s *Store) Healthy() error {
-	if s.closed.Load() {
-		return errClosed
-	}
-	if err := s.away.Load(); err != nil {
-		return *err
-	}
-	return nil
 }

@@ -141,14 +141,16 @@ func (s *Store) existing(ctx context.Context, names []string) (keys []string, er
 	}
 	commands := make([]rueidis.Completed, len(names))
 	for i, name := range names {
-		commands[i] = s.client.B().Hget().Key(name).Field("exists").Build()
+		commands[i] = s.client.B().Hmget().Key(name).Field("exists", "used", "x").Build()
 	}
+	now := s.nowMS()
 	for i, r := range s.do(ctx, commands...) {
-		exists, err := r.ToString()
-		if err != nil && !rueidis.IsRedisNil(err) {
+		fields, err := r.AsIntSlice()
+		if err != nil {
 			return nil, err
 		}
-		if key, ok := s.keyOf(recordKind, names[i]); ok && exists == "1" {
+		key, ok := s.keyOf(recordKind, names[i])
+		if ok && len(fields) == 3 && fields[0] == 1 && max(fields[1]+rememberUse.Milliseconds(), fields[2]) > now {
 			keys = append(keys, key)
 		}
 	}

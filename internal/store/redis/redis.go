@@ -26,9 +26,10 @@ import (
 )
 
 const (
-	remember   = 30 * 24 * time.Hour // what is known of a key outlives its newest message and the last use of its groups by this
-	askTimeout = 2 * time.Second     // Redis is away when it takes longer to answer
-	askEvery   = 500 * time.Millisecond
+	remember    = 30 * 24 * time.Hour  // what is known of a key outlives its newest message and the last use of its groups by this
+	rememberUse = remember + time.Hour // as record.lua has it
+	askTimeout  = 2 * time.Second      // Redis is away when it takes longer to answer
+	askEvery    = 500 * time.Millisecond
 )
 
 // Config of a Store.
@@ -58,7 +59,7 @@ type Store struct {
 	maxStored  atomic.Int64
 	maxDevices atomic.Int64
 	created    atomic.Int64          // mid: Redis knows of everything that was stored after it
-	away       atomic.Pointer[error] // why Redis cannot be used; nil: it can
+	ill        atomic.Pointer[error] // why Redis takes no stored pushes; nil: it does
 	closed     atomic.Bool
 }
 

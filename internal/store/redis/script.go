@@ -5,34 +5,34 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"strings"
 )
 
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-// The scripts, each with what it needs before it.
+// The scripts, each with what it needs before it. A writer is refused before it begins where Redis takes no writes or has no room;
+// one that gives room only where it takes no writes; a reader is not.
 var (
-	appendScript     = newScript("record", "remove", "append")
+	appendScript     = newWriter("record", "remove", "append")
 	infoScript       = newReader("record", "info")
-	deleteScript     = newScript("record", "remove", "delete")
-	trimScript       = newScript("record", "remove", "trim")
-	putTokenScript   = newScript("token", "puttoken")
-	renewTokenScript = newScript("token", "renewtoken")
-	setLimitScript   = newScript("setlimit")
-	setFormatScript  = newScript("setformat")
+	deleteScript     = newRemover("record", "remove", "delete")
+	trimScript       = newRemover("record", "remove", "trim")
+	putTokenScript   = newWriter("token", "puttoken")
+	renewTokenScript = newWriter("token", "renewtoken")
+	setLimitScript   = newWriter("setlimit")
+	setFormatScript  = newWriter("setformat")
 
-	createGroupScript    = newScript("record", "group", "creategroup")
-	setGroupScript       = newScript("record", "group", "setgroup")
-	destroyGroupScript   = newScript("record", "group", "destroygroup")
-	createConsumerScript = newScript("record", "group", "createconsumer")
-	deleteConsumerScript = newScript("record", "group", "deleteconsumer")
-	readGroupScript      = newScript("record", "group", "readgroup")
-	readPendingScript    = newScript("record", "group", "readpending")
+	createGroupScript    = newWriter("record", "group", "creategroup")
+	setGroupScript       = newRemover("record", "group", "setgroup")
+	destroyGroupScript   = newRemover("record", "group", "destroygroup")
+	createConsumerScript = newWriter("record", "group", "createconsumer")
+	deleteConsumerScript = newRemover("record", "group", "deleteconsumer")
+	readGroupScript      = newWriter("record", "group", "readgroup")
+	readPendingScript    = newWriter("record", "group", "readpending")
 	pendingScript        = newReader("record", "group", "pending")
 	pendingRangeScript   = newReader("record", "group", "pendingrange")
-	claimScript          = newScript("record", "group", "claiming", "claim")
-	autoClaimScript      = newScript("record", "group", "claiming", "autoclaim")
+	claimScript          = newWriter("record", "group", "claiming", "claim")
+	autoClaimScript      = newWriter("record", "group", "claiming", "autoclaim")
 	groupsOfScript       = newReader("record", "group", "groupsof")
 	consumersScript      = newReader("record", "group", "consumers")
 )
@@ -40,24 +40,24 @@ var (
 // script is what Redis runs for a method. It knows scripts that it has seen by their digest.
 type script struct {
 	text, digest string
-	reads        bool // it changes nothing, but for what is forgotten or expired anyway
+	reads        bool // it changes nothing
 }
 
-func newReader(files ...string) script {
-	sc := newScript(files...)
-	sc.reads = true
-	return sc
-}
+func newWriter(files ...string) script { return newScript("", false, files) }
 
-func newScript(files ...string) script {
-	var b strings.Builder
+func newRemover(files ...string) script { return newScript("allow-oom", false, files) }
+
+func newReader(files ...string) script { return newScript("no-writes", true, files) }
+
+func newScript(flags string, reads bool, files []string) script {
+	text := fmt.Sprintf("#!lua flags=%s\nlocal reads = %v -- nothing may be written\n", flags, reads)
 	for _, name := range files {
-		text, err := luaFiles.ReadFile("lua/" + name + ".lua")
+		file, err := luaFiles.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			panic(err) // it is in this directory
 		}
-		fmt.Fprintf(&b, "%s\n", text)
+		text += string(file)
 	}
-	digest := sha1.Sum([]byte(b.String()))
-	return script{text: b.String(), digest: hex.EncodeToString(digest[:])}
+	digest := sha1.Sum([]byte(text))
+	return script{text: text, digest: hex.EncodeToString(digest[:]), reads: reads}
 }

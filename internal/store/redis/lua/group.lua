@@ -45,18 +45,22 @@ local function see(g, consumer)
   return true
 end
 
+local function clock()
+  local t = call('TIME') -- s, µs
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
 -- pending calls XPENDING, and returns what it replies and the time by Redis's clock when it did: it tells how long ago messages
 -- were delivered, not when.
 local function pending(...)
   local reply, before, after
   for _ = 1, 10 do
-    before = call('TIME')
+    before = clock()
     reply = call('XPENDING', S, name, ...)
-    after = call('TIME')
-    before, after = before[1] .. before[2]:sub(1, -4), after[1] .. after[2]:sub(1, -4)
+    after = clock()
     if before == after then break end
   end
-  return reply, tonumber(after)
+  return reply, after
 end
 
 -- message returns the living message with an id.

@@ -37,7 +37,7 @@ local function load()
     rd = tonumber(v[9]), -- when Redis forgets the rest
   }
   if math.max(rec.used + REMEMBER, rec.x) <= now then
-    call('DEL', R, S, X, G, C)
+    if not reads then call('DEL', R, S, X, G, C) end
     rec = nil
   end
 end
