@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,8 +12,6 @@ import (
 
 	"gopush/internal/cluster"
 	"gopush/internal/cluster/link"
-	"gopush/internal/cluster/registry"
-	"gopush/internal/cluster/static"
 	"gopush/internal/config"
 	"gopush/internal/web"
 )
@@ -40,20 +37,6 @@ func (n *Node) newCluster(cfg *config.Config) (*cluster.Cluster, error) {
 		Refuse: cfg.Relay == "off", StoreTimeout: time.Duration(cfg.StoreTimeout),
 		Revoked: n.revokedElsewhere, Stats: n.nodeStats, Log: log(n.log, "cluster"),
 	}), nil
-}
-
-// newRegistry returns the registry that cfg names, for this node.
-func (n *Node) newRegistry(cfg *config.Config, self cluster.Node) (cluster.Registry, error) {
-	setting, err := registry.Parse(cfg.ClusterRegistry)
-	if err != nil {
-		return nil, err
-	}
-	n.registry = setting.Kind
-	switch setting.Kind {
-	case registry.Static:
-		return static.New(self, setting.Nodes)
-	}
-	return nil, fmt.Errorf("%s is not there yet", setting.Kind)
 }
 
 // self is this node as others see it.
@@ -123,14 +106,4 @@ func (n *Node) ownersAddresses(key string, p web.Protocol) []string {
 		return owner.WS
 	}
 	return owner.TCP
-}
-
-// errNotJoined is why a node is not ready that owns no keys.
-var errNotJoined = errors.New("this node owns no keys: it has not joined the cluster, or another process serves under its name")
-
-func (n *Node) joined() error {
-	if !n.cluster.Joined() {
-		return errNotJoined
-	}
-	return nil
 }

@@ -43,6 +43,7 @@ type Node struct {
 	rpc      *legacyrpc.Server // nil: legacy_rpc = off
 	keys     keys              // hub, or cluster
 	registry registry.Kind     // "": the node is alone
+	messages messages          // nil: the registry has no place for them
 	gateway  *comet.Gateway
 	redis    *redis.Server
 	tokens   *auth.Tokens // nil: auth = none

@@ -48,27 +48,6 @@ func (n *Node) Run(ctx context.Context) error {
 	return n.store.Close()
 }
 
-// join has the node own keys, as soon as the registry can be reached.
-func (n *Node) join(ctx context.Context) {
-	if err := n.cluster.Join(ctx); err == nil {
-		n.log.Info("joined the cluster", "node", nodeName(n.cfg.Load()))
-	} else if ctx.Err() == nil {
-		n.log.Error("this node owns no keys", "err", err)
-	}
-}
-
-// leave has the node own no keys any more.
-func (n *Node) leave(ctx context.Context, timeout time.Duration) {
-	if n.cluster == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	if err := n.cluster.Leave(ctx); err != nil {
-		n.log.Warn("not taken out of the registry: others see that this node has gone when its session ends", "err", err)
-	}
-}
-
 // endRevoked closes, whenever the configuration was read again, connections whose API key is none any more.
 func (n *Node) endRevoked(ctx context.Context) {
 	for {

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gopush/internal/cluster"
+	"gopush/internal/cluster/registry"
+	"gopush/internal/cluster/static"
+	"gopush/internal/cluster/zookeeper"
+	"gopush/internal/config"
+)
+
+// newRegistry returns the registry that cfg names, for this node.
+func (n *Node) newRegistry(cfg *config.Config, self cluster.Node) (cluster.Registry, error) {
+	setting, err := registry.Parse(cfg.ClusterRegistry)
+	if err != nil {
+		return nil, err
+	}
+	n.registry = setting.Kind
+	timeout, log := time.Duration(cfg.ClusterSessionTimeout), log(n.log, "registry")
+	switch setting.Kind {
+	case registry.Static:
+		return static.New(self, setting.Nodes)
+	case registry.ZooKeeper:
+		zk, err := zookeeper.New(zookeeper.Config{Servers: setting.Servers, Prefix: setting.Prefix, Timeout: timeout, Node: self, Log: log})
+		if err != nil {
+			return nil, err
+		}
+		n.messages = zk
+		return zk, nil
+	}
+	return nil, fmt.Errorf("%s is not there yet", setting.Kind)
+}
+
+// messages is a registry in which processes of gopush-cluster look for who answers MessageRPC.
+type messages interface {
+	RegisterMessage(ctx context.Context, rpc []string, weight int) error
+}
+
+// errNotJoined is why a node is not ready that owns no keys.
+var errNotJoined = errors.New("this node owns no keys: it has not joined the cluster, or another process serves under its name")
+
+func (n *Node) joined() error {
+	if !n.cluster.Joined() {
+		return errNotJoined
+	}
+	return nil
+}
+
+// join has the node own keys, as soon as the registry can be reached.
+func (n *Node) join(ctx context.Context) {
+	if err := n.cluster.Join(ctx); err != nil {
+		n.notJoined(ctx, "this node owns no keys", err)
+		return
+	}
+	cfg := n.cfg.Load()
+	n.log.Info("joined the cluster", "node", nodeName(cfg))
+	if n.messages == nil || n.rpc == nil {
+		return
+	}
+	if err := n.messages.RegisterMessage(ctx, n.self(cfg).Admin, cfg.ClusterWeight); err != nil {
+		n.notJoined(ctx, "not registered for processes of gopush-cluster to read stored messages", err)
+	}
+}
+
+// notJoined says what failed, unless the node is stopping.
+func (n *Node) notJoined(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		n.log.Error(what, "err", err)
+	}
+}
+
+// leave has the node own no keys any more.
+func (n *Node) leave(ctx context.Context, timeout time.Duration) {
+	if n.cluster == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := n.cluster.Leave(ctx); err != nil {
+		n.log.Warn("not taken out of the registry: others see that this node has gone when its session ends", "err", err)
+	}
+}
