@@ -44,6 +44,7 @@ else
 	need "Redis clients ioredis and node-redis" npm npm
 	need "registry ZooKeeper" zookeeper /usr/share/java/zookeeper.jar
 	need "registry ZooKeeper" default-jre-headless java
+	need "registry etcd" etcd-server etcd
 fi
 
 # modules installs the clients of JavaScript, which are not Debian's, as their lock file has them.

@@ -34,7 +34,8 @@ type member struct {
 	cluster.Registry
 	g     *group
 	node  cluster.Node
-	proxy *Proxy
+	proxy *Proxy // to the server; the first of them
+	more  []*Proxy
 	end   func() // ends Run, and waits for it
 
 	mu   sync.Mutex
@@ -46,14 +47,19 @@ func newGroup(t *testing.T, k Kind, s *Server, name string) *group {
 	return &group{t: t, kind: k, server: s, prefix: prefix, changed: make(chan struct{}, 1)}
 }
 
-// open starts a process of a node; it does not join.
-func (g *group) open(name string) *member {
+// open starts a process of a node; it does not join. It reaches the server in one way or in several.
+func (g *group) open(name string, ways ...int) *member {
 	g.t.Helper()
 	g.opened++
 	addr := func(port int) []string { return []string{fmt.Sprintf("10.0.0.%d:%d", g.opened, port)} }
 	m := &member{g: g, node: cluster.Node{Name: name, Weight: g.opened%5 + 1, Admin: addr(6970), TCP: addr(6969), WS: addr(6968)}}
 	m.proxy = NewProxy(g.t, g.server.Addr)
-	m.Registry = g.kind.Open(g.t, m.proxy.Addr, g.prefix, m.node)
+	addrs := []string{m.proxy.Addr}
+	for range append(ways, 1)[0] - 1 {
+		m.more = append(m.more, NewProxy(g.t, g.server.Addr))
+		addrs = append(addrs, m.more[len(m.more)-1].Addr)
+	}
+	m.Registry = g.kind.Open(g.t, addrs, g.prefix, m.node)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { m.Run(ctx, m.see) })

@@ -11,9 +11,9 @@ import (
 type Kind struct {
 	// Start starts a server of its own for the test.
 	Start func(t testing.TB) *Server
-	// Open returns the registry of a process that reaches a server at addr. Its session timeout is Timeout, and it reads
+	// Open returns the registry of a process that reaches servers at addrs. Its session timeout is Timeout, and it reads
 	// all again each second.
-	Open func(t testing.TB, addr, prefix string, n cluster.Node) cluster.Registry
+	Open func(t testing.TB, addrs []string, prefix string, n cluster.Node) cluster.Registry
 	// Litter puts at the server, below prefix, what is no process: below the name of a node that has some, and elsewhere.
 	Litter func(t testing.TB, addr, prefix, node string)
 	// Timeout is the session timeout.
@@ -31,6 +31,7 @@ func Run(t *testing.T, k Kind) {
 			"the first of one name serves":                 standBy,
 			"a lost session begins anew":                   lostSession,
 			"a broken connection changes nothing":          brokenConnection,
+			"another server goes on with a session":        anotherServer,
 			"what is seen late is seen":                    lateWatch,
 			"two clusters do not see each other":           twoPrefixes,
 			"what is no process is passed over":            litter,

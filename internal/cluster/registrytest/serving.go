@@ -95,10 +95,32 @@ func brokenConnection(t *testing.T, g *group) {
 	}
 }
 
+// anotherServer has a process reach the server in three ways, of which one after the other fails: by refusing, by saying nothing.
+func anotherServer(t *testing.T, g *group) {
+	m := g.open("n1", 3)
+	m.join()
+	watcher := g.joined("n2")[0]
+	all := []*member{m, watcher}
+	g.wantSeen(all, all)
+	since := marks(all)
+	ways := append([]*Proxy{m.proxy}, m.more...)
+	for _, fail := range []struct{ begin, end func(*Proxy) }{{(*Proxy).Cut, (*Proxy).Mend}, {(*Proxy).Freeze, (*Proxy).Thaw}} {
+		for _, way := range ways {
+			fail.begin(way)
+			<-time.After(g.kind.Timeout * 3 / 2) // longer than what was not renewed would last
+			g.wantHealth(all, true)
+			fail.end(way)
+		}
+	}
+	g.wantSilence(all, since)
+	m.leave()
+	g.wantSeen(all, all[1:])
+}
+
 func lateWatch(t *testing.T, g *group) {
 	all := g.joined("n1", "n2")
 	late := all[1]
-	late.proxy.Delay(g.kind.Timeout / 4)
+	late.proxy.Delay(g.kind.Timeout / 8)
 	others := g.joined("n3", "n4")
 	others[0].leave()
 	others[0].join()

@@ -3,72 +3,23 @@ package zookeeper
 import (
 	"errors"
 	"path"
-	"sync"
 
 	"github.com/go-zookeeper/zk"
+
+	"gopush/internal/cluster/registry"
 )
 
-// claim is what this process wants to be registered as below a path.
+// claim is what this process wants to be registered as below a path, which is a persistent znode.
 type claim struct {
-	dir string // where: a persistent znode; set at the start, never changed
-
-	mu    sync.Mutex
-	data  []byte        // to be written; nil: nothing shall be registered
-	asked bool          // data was set since the start
-	done  chan struct{} // closed when it is as data says
-}
-
-func newClaim(dir string) *claim {
-	return &claim{dir: dir, done: make(chan struct{})}
-}
-
-// want says what is to be registered, nil for nothing. The channel is closed when it is so; never, when something else is
-// wanted before.
-func (c *claim) want(data []byte) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if data == nil && !c.asked { // nothing is there, and nobody has to look
-		done := make(chan struct{})
-		close(done)
-		return done
-	}
-	c.data, c.asked, c.done = data, true, make(chan struct{})
-	return c.done
-}
-
-// wanted returns what is to be registered, and what to tell that it is: nil, nil as long as nobody asked for anything.
-func (c *claim) wanted() (data []byte, done chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.asked {
-		return nil, nil
-	}
-	return c.data, c.done
-}
-
-// fulfilled closes done, once.
-func (c *claim) fulfilled(done chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !isClosed(done) {
-		close(done)
-	}
-}
-
-func isClosed(done chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
+	registry.Claim
+	dir string
 }
 
 // fulfil makes what is registered what is wanted, given what was read. It returns whether that changed something, so that
 // it has to be read again.
 func (s *session) fulfil(c *claim) (changed bool, err error) {
-	data, done := c.wanted()
-	if done == nil || data == nil && isClosed(done) { // nothing was to be, and nothing is
+	data, done := c.Wanted()
+	if done == nil {
 		return false, nil
 	}
 	d := s.dir(c.dir)
@@ -85,7 +36,7 @@ func (s *session) fulfil(c *claim) (changed bool, err error) {
 		changed, err = s.haveNone(d, mine)
 	}
 	if err == nil && !changed {
-		c.fulfilled(done)
+		c.Fulfilled(done)
 	}
 	return changed, err
 }

@@ -26,7 +26,7 @@ type process struct {
 func start(t *testing.T, addr, prefix string, n cluster.Node) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	p := &process{Registry: openRegistry(t, addr, prefix, n), told: make(chan []cluster.Node, 100), ctx: ctx}
+	p := &process{Registry: openRegistry(t, []string{addr}, prefix, n), told: make(chan []cluster.Node, 100), ctx: ctx}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -55,8 +55,8 @@ func New(c Config) (*Registry, error) {
 		c.Reread = 10 * time.Second
 	}
 	r := &Registry{c: c, id: registry.NewID(), root: c.Prefix + "/gopush-cluster-comet", health: registry.NewHealth(c.Log), wake: make(chan struct{}, 1)}
-	r.node = newClaim(path.Join(r.root, c.Node.Name))
-	r.message = newClaim(c.Prefix + "/gopush-cluster-message")
+	r.node = &claim{dir: path.Join(r.root, c.Node.Name)}
+	r.message = &claim{dir: c.Prefix + "/gopush-cluster-message"}
 	return r, nil
 }
 
@@ -85,10 +85,10 @@ func (r *Registry) RegisterMessage(ctx context.Context, rpc []string, weight int
 
 // Leave takes out what this process registered. Where ctx ends before it is, that is done as soon as it can be.
 func (r *Registry) Leave(ctx context.Context) error {
-	message, node := r.message.want(nil), r.node.want(nil)
+	message, node := r.message.Want(nil), r.node.Want(nil)
 	r.look()
 	for _, done := range []<-chan struct{}{message, node} {
-		if err := r.await(ctx, done); err != nil {
+		if err := r.health.Await(ctx, done); err != nil {
 			return fmt.Errorf("leave the registry: %w", err)
 		}
 	}
@@ -99,27 +99,15 @@ func (r *Registry) Leave(ctx context.Context) error {
 func (r *Registry) Healthy() error { return r.health.Err() }
 
 func (r *Registry) want(ctx context.Context, c *claim, data []byte) error {
-	done := c.want(data)
+	done := c.Want(data)
 	r.look()
-	err := r.await(ctx, done)
+	err := r.health.Await(ctx, done)
 	if err != nil {
-		c.want(nil)
+		c.Want(nil)
 		r.look()
 		return fmt.Errorf("register at %s: %w", c.dir, err)
 	}
 	return nil
-}
-
-func (r *Registry) await(ctx context.Context, done <-chan struct{}) error {
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	if why := r.health.Err(); why != nil {
-		return fmt.Errorf("%w: %w", ctx.Err(), why)
-	}
-	return ctx.Err()
 }
 
 // look wakes the goroutine that reads.

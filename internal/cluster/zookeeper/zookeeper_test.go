@@ -18,15 +18,15 @@ func TestRegistry(t *testing.T) {
 	registrytest.Run(t, registrytest.Kind{Start: registrytest.StartZooKeeper, Open: open, Litter: litter, Timeout: timeout})
 }
 
-func open(t testing.TB, addr, prefix string, n cluster.Node) cluster.Registry {
+func open(t testing.TB, addrs []string, prefix string, n cluster.Node) cluster.Registry {
 	t.Helper()
-	return openRegistry(t, addr, prefix, n)
+	return openRegistry(t, addrs, prefix, n)
 }
 
-func openRegistry(t testing.TB, addr, prefix string, n cluster.Node) *zookeeper.Registry {
+func openRegistry(t testing.TB, addrs []string, prefix string, n cluster.Node) *zookeeper.Registry {
 	t.Helper()
 	r, err := zookeeper.New(zookeeper.Config{
-		Servers: []string{addr}, Prefix: prefix, Timeout: timeout, Reread: time.Second, Node: n, Log: registrytest.Logger(t).With("node", n.Name, "admin", n.Admin),
+		Servers: addrs, Prefix: prefix, Timeout: timeout, Reread: time.Second, Node: n, Log: registrytest.Logger(t).With("node", n.Name, "admin", n.Admin),
 	})
 	if err != nil {
 		t.Fatal(err)
