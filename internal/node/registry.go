@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gopush/internal/cluster"
+	"gopush/internal/cluster/etcd"
 	"gopush/internal/cluster/registry"
 	"gopush/internal/cluster/static"
 	"gopush/internal/cluster/zookeeper"
@@ -31,8 +32,10 @@ func (n *Node) newRegistry(cfg *config.Config, self cluster.Node) (cluster.Regis
 		}
 		n.messages = zk
 		return zk, nil
+	case registry.Etcd:
+		return etcd.New(etcd.Config{Servers: setting.Servers, Prefix: setting.Prefix, Timeout: timeout, Node: self, Log: log})
 	}
-	return nil, fmt.Errorf("%s is not there yet", setting.Kind)
+	return nil, fmt.Errorf("no registry %q is known", setting.Kind)
 }
 
 // messages is a registry in which processes of gopush-cluster look for who answers MessageRPC.
