@@ -83,6 +83,14 @@ func (ls *Links) add(a *accepted) {
 	ls.Stats.Accepted.Add(1)
 	ls.cfg.Log.Debug("link from node", "node", a.peer.Name, "from", a.in.conn.RemoteAddr())
 	ls.sink.add(a)
+	ls.list(a)
+	if text, changed := ls.news(&a.in); changed {
+		a.queue.send(push, "hello", text)
+	}
+}
+
+// list adds a to accepted, in place of another one from the same process, which that has given up.
+func (ls *Links) list(a *accepted) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for old := range ls.accepted {

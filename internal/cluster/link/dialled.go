@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -202,7 +203,7 @@ func (d *dialled) told(args [][]byte) error {
 func (d *dialled) toldMore(kind string, args [][]byte) bool {
 	h, name := d.link.links.cfg.Handler, d.link.name
 	switch {
-	case kind == "beat" || kind == "bye":
+	case kind == "beat":
 		return true
 	case kind == "left":
 		h.Left(name)
@@ -214,6 +215,8 @@ func (d *dialled) toldMore(kind string, args [][]byte) bool {
 	}
 	word := string(args[0])
 	switch kind {
+	case "bye":
+		d.why.set(fmt.Errorf("it was closed by node %s: %s", name, word))
 	case "followed":
 		var released int64
 		if len(args) != 2 || !numbers(args[1:], &released) {

@@ -8,8 +8,8 @@ import (
 )
 
 // Handler is told of what comes over the links to this node's peers. name is the peer's. Its methods are called by the goroutine that reads the
-// link, in the order in which things came, for different peers at the same time. They must not block for long: the peer counts as
-// silent meanwhile, and what it sends waits.
+// link, in the order in which things came, for different peers at the same time. They must not block for long: what the peer
+// sends waits meanwhile, also its answers, and whether it is silent is not seen.
 type Handler interface {
 	// Up tells that a link is up: nothing is followed on it yet. The next that is told of it is Down.
 	Up(l *Link, h Hello)

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -65,6 +66,12 @@ func (ls *Links) self() []byte {
 	return text
 }
 
+// news returns what is to be said of this node, if that has changed since the handshake.
+func (ls *Links) news(in *input) (text string, changed bool) {
+	now := ls.self()
+	return string(now), !bytes.Equal(now, in.said)
+}
+
 // mac proves who says text in a role to know the secret, to the other one and for this handshake only.
 func mac(secret []byte, role string, dials, accepts party, text []byte) []byte {
 	h := hmac.New(sha256.New, secret)
@@ -105,6 +112,7 @@ func (ls *Links) greet(ctx context.Context, in *input, name string) (hello, erro
 		return hello{}, fmt.Errorf("%w: a nonce of %d bytes", errHandshake, len(peer.nonce))
 	}
 	text := ls.self()
+	in.said = text
 	if err := in.say(command, "PROVE", string(mac(ls.cfg.Secret, "dials", me, peer, text)), string(text)); err != nil {
 		return hello{}, err
 	}
@@ -143,6 +151,7 @@ func (ls *Links) receive(ctx context.Context, in *input) (hello, error) {
 		return hello{}, err
 	}
 	text := ls.self()
+	in.said = text
 	return h, in.say(push, "welcome", string(mac(ls.cfg.Secret, "accepts", peer, me, text)), string(text))
 }
 

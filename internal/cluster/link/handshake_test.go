@@ -106,7 +106,6 @@ func (s *stranger) frame(t testing.TB) []string {
 func TestHandshakesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	n := start(t, "n1", nil)
-	nonce := strings.Repeat("n", 32)
 	tests := []struct {
 		name, want string
 		first      []string

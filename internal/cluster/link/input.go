@@ -21,6 +21,7 @@ const (
 var (
 	errSilent    = errors.New("nothing came for three beats")
 	errMalformed = errors.New("malformed")
+	errEnded     = errors.New("the other end closed it")
 )
 
 func malformed(format string, args ...any) error {
@@ -38,6 +39,7 @@ type input struct {
 	start, end int
 	args       [][]byte
 	deadline   time.Time // of the connection
+	said       []byte    // what was said of this node in the handshake
 	quiet      int       // reads that waited for perBeat-th of a beat in vain, one after the other
 }
 
@@ -54,7 +56,7 @@ func (in *input) next() ([][]byte, error) {
 	return args, nil
 }
 
-// fill reads more, for a perBeat-th of a beat at most: whatever has come. The error is io.EOF, errSilent, or the connection's.
+// fill reads more, for a perBeat-th of a beat at most: whatever has come. The error is errEnded, errSilent, or the connection's.
 // A beat is missed where the peer was listened to for so long, not where time passed: this process may have slept.
 func (in *input) fill() error {
 	in.makeRoom()
@@ -70,6 +72,9 @@ func (in *input) fill() error {
 	}
 	if err == nil {
 		return io.ErrNoProgress
+	}
+	if err == io.EOF {
+		return errEnded
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

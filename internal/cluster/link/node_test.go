@@ -112,6 +112,9 @@ type handler struct {
 	by     map[string]int                // messages by pattern
 	since  int                           // messages since the last flush
 	on     func(event string)            // nil: nothing
+	forget bool                          // messages and follows are counted only
+
+	answered int // follows
 }
 
 func newHandler() *handler {
@@ -141,10 +144,19 @@ func (h *handler) Missed(name string, n int)         { h.tell("missed %s %d", na
 func (h *handler) Greeted(name string, hello link.Hello) {
 	h.tell("greeted %s %v", name, hello.Joined)
 }
-func (h *handler) Left(name string)                          { h.tell("left %s", name) }
-func (h *handler) Followed(name, key string, released int64) { h.tell("followed %s", key) }
-func (h *handler) Refused(name, key string, err error)       { h.tell("refused %s: %v", key, err) }
-func (h *handler) Dropped(name, key string)                  { h.tell("dropped %s", key) }
+func (h *handler) Left(name string) { h.tell("left %s", name) }
+func (h *handler) Followed(name, key string, released int64) {
+	h.mu.Lock()
+	h.answered++
+	h.told.Broadcast()
+	forget := h.forget
+	h.mu.Unlock()
+	if !forget {
+		h.tell("followed %s", key)
+	}
+}
+func (h *handler) Refused(name, key string, err error) { h.tell("refused %s: %v", key, err) }
+func (h *handler) Dropped(name, key string)            { h.tell("dropped %s", key) }
 
 func (h *handler) FollowedPattern(name, pattern string, err error) {
 	h.tell("pfollowed %s %v", pattern, err)
@@ -154,7 +166,9 @@ func (h *handler) DroppedPattern(name, pattern string) { h.tell("pdropped %s", p
 func (h *handler) Message(name string, m *message.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.got[m.Key] = append(h.got[m.Key], m)
+	if !h.forget {
+		h.got[m.Key] = append(h.got[m.Key], m)
+	}
 	h.count++
 	h.since++
 	h.told.Broadcast()

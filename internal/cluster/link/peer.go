@@ -278,6 +278,9 @@ func (l *Link) serve(ctx context.Context, d *dialled, h hello) (misses int) {
 	}
 	ls.Stats.Dialled.Add(1)
 	l.setErr(nil)
+	if text, changed := ls.news(&d.in); changed {
+		l.tell("HELLO", text)
+	}
 	ls.cfg.Handler.Up(l, h.Hello)
 	err := d.run(ctx)
 	l.setErr(err)

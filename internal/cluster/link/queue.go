@@ -213,7 +213,7 @@ func (q *queue) write(conn net.Conn, beat time.Duration, frame []byte) error {
 		}
 		for rest := batch; len(rest) > 0; {
 			n, bytes := portion(rest)
-			if err := writeChunks(conn, &view, rest[:n], beat); err != nil {
+			if err := writeChunks(conn, &view, rest[:n]); err != nil {
 				return err
 			}
 			for _, c := range rest[:n] {
@@ -237,26 +237,19 @@ func portion(batch []chunk) (n, bytes int) {
 	return n, bytes
 }
 
-// writeChunks writes a portion; each writeBytes of it have missedBeats beats for that.
-func writeChunks(conn net.Conn, view *net.Buffers, portion []chunk, beat time.Duration) error {
-	if len(portion) > 1 {
-		conn.SetWriteDeadline(time.Now().Add(missedBeats * beat))
-		*view = (*view)[:0]
-		for _, c := range portion {
-			*view = append(*view, c.bytes)
-		}
-		left := *view
-		_, err := left.WriteTo(conn)
-		clear(*view)
+// writeChunks writes a portion. It has no deadline: a peer that is heard is alive and may be slow, and on one that is not the reader closes the
+// connection.
+func writeChunks(conn net.Conn, view *net.Buffers, portion []chunk) error {
+	if len(portion) == 1 {
+		_, err := conn.Write(portion[0].bytes)
 		return err
 	}
-	for b := portion[0].bytes; len(b) > 0; {
-		conn.SetWriteDeadline(time.Now().Add(missedBeats * beat))
-		n, err := conn.Write(b[:min(len(b), writeBytes)])
-		if err != nil {
-			return err
-		}
-		b = b[n:]
+	*view = (*view)[:0]
+	for _, c := range portion {
+		*view = append(*view, c.bytes)
 	}
-	return nil
+	left := *view
+	_, err := left.WriteTo(conn)
+	clear(*view)
+	return err
 }

@@ -166,6 +166,12 @@ func FuzzParseCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		before := bytes.Clone(in)
 		out, n, err := resp.ParseCommand(nil, in, limits())
+		if len(in) > 0 && in[0] == '*' { // a push is a command that begins otherwise
+			pushed, m, pushErr := resp.ParsePush(nil, append([]byte{'>'}, in[1:]...), limits())
+			if m != n || cmp.Diff(text(pushed), text(out)) != "" || (pushErr == nil) != (err == nil) {
+				t.Fatalf("ParsePush(%q) = %q, %d, %v, but ParseCommand %q, %d, %v", in[1:], pushed, m, pushErr, out, n, err)
+			}
+		}
 		switch {
 		case !bytes.Equal(in, before):
 			t.Fatalf("ParseCommand(%q) changed its input to %q", before, in)
