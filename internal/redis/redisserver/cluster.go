@@ -22,7 +22,7 @@ type Cluster struct {
 // after a second, and waits until it is complete. Args are as for Start.
 func StartCluster(t testing.TB, replicas bool, args ...string) *Cluster {
 	t.Helper()
-	args = append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"}, args...)
+	args = append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "1000"}, args...)
 	c := &Cluster{}
 	for range 3 {
 		c.Masters = append(c.Masters, startMember(t, args))
@@ -69,6 +69,17 @@ func (c *Cluster) Addrs() (addrs []string) {
 		addrs = append(addrs, s.Addr)
 	}
 	return addrs
+}
+
+// WaitFailover waits until the nth replica has taken the place of its master, and all others know.
+func (c *Cluster) WaitFailover(n int) {
+	c.Replicas[n].t.Helper()
+	c.Replicas[n].eventually("is a master", func() bool { return strings.Contains(c.Replicas[n].bulk("INFO replication"), "role:master") })
+	for i, s := range c.Masters {
+		if i != n {
+			s.eventually("sees a complete cluster", func() bool { return strings.Contains(s.bulk("CLUSTER INFO"), "cluster_state:ok") })
+		}
+	}
 }
 
 // StartReplica starts a replica of a server, and waits until it is up to date.

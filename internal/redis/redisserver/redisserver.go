@@ -70,7 +70,7 @@ func (s *Server) run() bool {
 	_, port, _ := net.SplitHostPort(s.Addr)
 	file, rest := s.file()
 	s.cmd = exec.Command(s.path, slices.Concat(file,
-		[]string{"--bind", "127.0.0.1", "--port", port, "--dir", s.Dir, "--logfile", "log", "--save", ""}, rest)...)
+		[]string{"--bind", "127.0.0.1", "--port", port, "--dir", s.Dir, "--logfile", "log", "--save", "", "--repl-diskless-sync-delay", "0"}, rest)...)
 	s.exited = make(chan struct{})
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 const MasterName = "gopush"
 
 // StartSentinels starts n Sentinels for a master, that take a replica for one that is gone after a second, and waits until they know
-// each other and one replica.
-func StartSentinels(t testing.TB, master *Server, n int) (sentinels []*Server) {
+// each other and as many replicas as there are.
+func StartSentinels(t testing.TB, master *Server, n, replicas int) (sentinels []*Server) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(master.Addr)
 	for range n {
@@ -27,13 +27,14 @@ func StartSentinels(t testing.TB, master *Server, n int) (sentinels []*Server) {
 	}
 	for _, s := range sentinels {
 		s.eventually("knows the others", func() bool {
-			return s.says("+OK", fmt.Sprintf("SENTINEL CKQUORUM %s", MasterName)) && s.sees(n-1)
+			return s.says("+OK", fmt.Sprintf("SENTINEL CKQUORUM %s", MasterName)) && s.sees(n-1, replicas)
 		})
 	}
 	return sentinels
 }
 
-// sees tells whether a Sentinel knows n others and a replica.
-func (s *Server) sees(n int) bool {
-	return s.says(fmt.Sprintf("*%d\r", n), "SENTINEL SENTINELS "+MasterName) && s.says("*1\r", "SENTINEL REPLICAS "+MasterName)
+// sees tells whether a Sentinel knows some others and replicas.
+func (s *Server) sees(others, replicas int) bool {
+	return s.says(fmt.Sprintf("*%d\r", others), "SENTINEL SENTINELS "+MasterName) &&
+		s.says(fmt.Sprintf("*%d\r", replicas), "SENTINEL REPLICAS "+MasterName)
 }

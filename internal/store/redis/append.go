@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/redis/rueidis"
@@ -35,15 +37,41 @@ func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
 		}
 		return results
 	}
-	parts := divide(entries)
-	calls := make([]scriptCall, len(parts))
-	for i := range parts {
-		calls[i] = s.appendCall(&parts[i], entries)
-	}
-	for i, r := range s.runAppends(ctx, calls) {
-		s.setResults(results, &parts[i], entries, r)
+	for parts := divide(entries); len(parts) > 0; parts = s.appendFirst(ctx, parts, entries, results) {
 	}
 	return results
+}
+
+// appendFirst stores the first part of each key, and returns the parts that are left: of a key whose first part was stored.
+func (s *Store) appendFirst(ctx context.Context, parts []part, entries []channel.Entry, results []error) (rest []part) {
+	first := make([]part, 0, len(parts))
+	of := map[string]int{}
+	for _, p := range parts {
+		if _, found := of[p.key]; found {
+			rest = append(rest, p)
+			continue
+		}
+		of[p.key] = len(first)
+		first = append(first, p)
+	}
+	calls := make([]scriptCall, len(first))
+	for i := range first {
+		calls[i] = s.appendCall(&first[i], entries)
+	}
+	for i, r := range s.runAppends(ctx, calls) {
+		s.setResults(results, &first[i], entries, r)
+	}
+	return slices.DeleteFunc(rest, func(p part) bool {
+		before := first[of[p.key]].entries
+		err := results[before[len(before)-1]]
+		if err != nil && !errors.Is(err, channel.ErrOrder) {
+			err = fmt.Errorf("%w: one before it failed: %w", channel.ErrUnavailable, err)
+		}
+		for _, i := range p.entries {
+			results[i] = err
+		}
+		return err != nil
+	})
 }
 
 // divide puts entries of the same key together, in order. Parts of one key are in order too.
@@ -80,17 +108,26 @@ func (s *Store) appendCall(p *part, entries []channel.Entry) scriptCall {
 
 // setResults sets the results of the entries of p.
 func (s *Store) setResults(results []error, p *part, entries []channel.Entry, r rueidis.RedisResult) {
-	reply, err := r.AsStrSlice()
-	if err == nil && (len(reply) != 2 || len(reply[0]) != len(p.entries)) {
-		err = fmt.Errorf("append.lua replied %q", reply)
-	}
+	stored, last, err := parseAppended(r)
 	err = s.failed(err)
 	for n, i := range p.entries {
 		switch e := &entries[i]; {
 		case err != nil:
 			results[i] = fmt.Errorf("append to %q: %w", p.key, err)
-		case reply[0][n] != '1':
-			results[i] = fmt.Errorf("append %d after %d to %q, whose last was %s: %w", e.Mid, e.Prev, p.key, reply[1], channel.ErrOrder)
+		case n >= stored:
+			results[i] = fmt.Errorf("append %d after %d to %q, whose last was %d: %w", e.Mid, e.Prev, p.key, last, channel.ErrOrder)
 		}
 	}
+}
+
+// parseAppended reads what append.lua replies.
+func parseAppended(r rueidis.RedisResult) (stored int, last int64, err error) {
+	values, err := r.AsIntSlice()
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(values) != 2 {
+		return 0, 0, fmt.Errorf("append.lua replied %v", values)
+	}
+	return int(values[0]), values[1], nil
 }

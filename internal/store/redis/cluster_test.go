@@ -21,3 +21,40 @@ func TestStoreWithReplica(t *testing.T) {
 	redisserver.StartReplica(t, master)
 	storetest.Run(t, opener(redis.Config{Addresses: []string{master.Addr}, WaitReplicas: 1}))
 }
+
+// TestClusterFailover: nothing is lost that a replica had to have, and appends go on when it has taken its master's place.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	cluster := redisserver.StartCluster(t, true)
+	s := mustOpen(t, redis.Config{Addresses: cluster.Addrs(), WaitReplicas: 1})
+	under(t, s, func(owners []*owner) {
+		goOn(t, owners)
+		cluster.Masters[0].Kill()
+		cluster.WaitFailover(0)
+		if err := cluster.Masters[0].Restart(); err != nil { // as a replica of the one that was its own
+			t.Fatal(err)
+		}
+		goOn(t, owners)
+		eventually(t, "the store is healthy", func() bool { return s.Healthy() == nil })
+	})
+}
+
+// TestSentinelFailover: the same where Sentinels have a replica take the master's place.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	master := redisserver.Start(t)
+	for range 2 {
+		redisserver.StartReplica(t, master)
+	}
+	var addrs []string
+	for _, sentinel := range redisserver.StartSentinels(t, master, 3, 2) {
+		addrs = append(addrs, sentinel.Addr)
+	}
+	s := mustOpen(t, redis.Config{Addresses: addrs, SentinelMaster: redisserver.MasterName, WaitReplicas: 1})
+	under(t, s, func(owners []*owner) {
+		goOn(t, owners)
+		master.Kill()
+		goOn(t, owners)
+		eventually(t, "the store is healthy", func() bool { return s.Healthy() == nil })
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 type owner struct {
 	s   *redis.Store
 	key string
+
+	acknowledged atomic.Int64
 
 	last    int64
 	sure    map[int64]bool // mids whose append was acknowledged
@@ -54,11 +57,13 @@ func (o *owner) append(t *testing.T) {
 	switch {
 	case err == nil:
 		o.sure[e.Mid], o.last = true, e.Mid
+		o.acknowledged.Add(1)
 	case errors.Is(err, channel.ErrUnknown):
 		o.doubted++
 		o.ask(t)
 	case errors.Is(err, channel.ErrUnavailable):
 		o.never[e.Mid] = true
+		wait(time.Millisecond)
 	case errors.Is(err, channel.ErrOrder):
 		o.never[e.Mid] = true
 		o.ask(t) // what was in doubt was stored after it was asked for
@@ -122,6 +127,15 @@ func under(t *testing.T, s *redis.Store, f func(owners []*owner)) {
 		if len(o.sure) == 0 {
 			t.Errorf("nothing was stored for %s", o.key)
 		}
+	}
+}
+
+// goOn waits until each owner had an append acknowledged that it began after now.
+func goOn(t *testing.T, owners []*owner) {
+	t.Helper()
+	for _, o := range owners {
+		before := o.acknowledged.Load()
+		eventually(t, "stored pushes to "+o.key+" go on", func() bool { return o.acknowledged.Load() > before+1 })
 	}
 }
 
