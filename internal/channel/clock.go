@@ -67,9 +67,13 @@ func (k *clock) raise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The limit first: with the floor above it no mid could be minted meanwhile.
+	if err := k.advance(ctx, limit); err != nil {
+		return err
+	}
 	for floor := k.floor.Load(); floor < limit && !k.floor.CompareAndSwap(floor, limit); floor = k.floor.Load() {
 	}
-	return k.advance(ctx, 0)
+	return nil
 }
 
 // most returns a mid that no clock which is not far from this one has passed.
