@@ -30,6 +30,7 @@ type Config struct {
 type Pulse interface {
 	Heard(n Node)       // it is there, and has joined
 	Silent(name string) // it is not, or has left
+	Listed() []Node     // all that may be there: links with them are kept, or they would never be heard again
 }
 
 // Cluster is the keys of all nodes, as connections of this node reach them.
@@ -45,6 +46,7 @@ type Cluster struct {
 	view    atomic.Pointer[view] // never nil
 	joined  atomic.Bool          // between Join and Leave
 	seeing  sync.Mutex           // held while the nodes change
+	linked  chan struct{}        // has room for one: a link has come up
 	relays  relays
 	pattern patterns
 	touched atomic.Uint64 // sinks that were fed and are to be flushed
@@ -58,7 +60,7 @@ func New(cfg Config) *Cluster {
 	if cfg.StoreTimeout == 0 {
 		cfg.StoreTimeout = 2 * time.Second
 	}
-	c := &Cluster{cfg: cfg, name: cfg.Self().Name}
+	c := &Cluster{cfg: cfg, name: cfg.Self().Name, linked: make(chan struct{}, 1)}
 	c.view.Store(&view{})
 	c.relays.init()
 	c.pattern.followed = map[string]*followedPattern{}

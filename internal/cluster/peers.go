@@ -20,6 +20,10 @@ func (c peers) Up(l *link.Link, h link.Hello) {
 	c.heard(h)
 	c.followAll(l)
 	c.followPatterns(l)
+	select {
+	case c.linked <- struct{}{}:
+	default:
+	}
 }
 
 // Down implements link.Handler.

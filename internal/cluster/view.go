@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"slices"
+	"time"
 
 	"gopush/internal/cluster/link"
 	"gopush/internal/ring"
@@ -59,39 +60,82 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 		return
 	}
 	before := c.view.Load()
-	v := c.newView(nodes)
+	v := c.newView(before, nodes)
+	c.meet(ctx, before, v)
 	c.Stats.RingChanges.Add(1)
 	c.cfg.Log.Info("nodes of the cluster", "are", names(nodes), "were", names(before.nodes))
 	if v.self != "" {
 		c.raise(ctx)
 	}
 	c.view.Store(v)
+	c.links.SetPeers(c.peersOf(v.nodes))
 	relayed, left := c.hub.Reown()
 	c.follow(relayed)
 	c.report(left)
 	c.forgetOwned()
 }
 
-func (c *Cluster) newView(nodes []Node) *view {
+// newView is the view with nodes, and begins to link with those that are new. Those before it are linked with, too, until it is the view.
+func (c *Cluster) newView(before *view, nodes []Node) *view {
 	v := &view{nodes: slices.Clone(nodes), links: map[string]*link.Link{}}
 	var points []ring.Node
-	var peers []link.Peer
 	for _, n := range nodes {
 		points = append(points, ring.Node{Name: n.Name, Weight: max(1, n.Weight)})
 		if n.Self {
 			v.self = n.Name
-		} else {
-			peers = append(peers, link.Peer{Name: n.Name, Addrs: n.Admin})
 		}
 	}
 	v.ring = ring.New(points)
-	c.links.SetPeers(peers)
-	for _, p := range peers {
-		if l := c.links.To(p.Name); l != nil {
-			v.links[p.Name] = l
+	c.links.SetPeers(c.peersOf(nodes, before.nodes))
+	for _, n := range nodes {
+		if l := c.links.To(n.Name); l != nil && !n.Self {
+			v.links[n.Name] = l
 		}
 	}
 	return v
+}
+
+// peersOf returns those to be linked with: the others of all lists, as the first that has them does, and of a registry that learns from the links all that it
+// may hear of.
+func (c *Cluster) peersOf(lists ...[]Node) (peers []link.Peer) {
+	if p, ok := c.cfg.Registry.(Pulse); ok {
+		lists = append(lists, p.Listed())
+	}
+	for _, n := range slices.Concat(lists...) {
+		known := slices.ContainsFunc(peers, func(p link.Peer) bool { return p.Name == n.Name })
+		if !n.Self && !known {
+			peers = append(peers, link.Peer{Name: n.Name, Addrs: n.Admin})
+		}
+	}
+	return peers
+}
+
+// meetTime is how long a node that is new has to be linked with: until then what was known of the others holds, and no push fails because its owner
+// cannot be asked yet.
+const meetTime = time.Second
+
+// meet waits until those nodes are linked with that are in v and were not before.
+func (c *Cluster) meet(ctx context.Context, before, v *view) {
+	late := time.NewTimer(meetTime)
+	defer late.Stop()
+	for {
+		missing := false
+		for name, l := range v.links {
+			if _, known := before.node(name); !known && !l.Up() {
+				missing = true
+			}
+		}
+		if !missing {
+			return
+		}
+		select {
+		case <-c.linked:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // raise has the mids of this node be above those of whoever owned what it will own.

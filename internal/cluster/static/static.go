@@ -102,6 +102,16 @@ func (r *Registry) Silent(name string) {
 	}
 }
 
+// Listed returns all others of the list, whether they are there or not.
+func (r *Registry) Listed() (all []cluster.Node) {
+	for _, n := range r.listed {
+		if n.Name != r.self.Name {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
 // set takes note of a node that is there, or is not where n is nil.
 func (r *Registry) set(name string, n *cluster.Node) {
 	r.mu.Lock()
