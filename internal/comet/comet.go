@@ -94,7 +94,7 @@ type Limits struct {
 type Config struct {
 	Keys   Keys
 	Limits Limits
-	Loops  int    // event loops, at most channel.MaxSinks; 0: half the cores, at least one
+	Loops  int    // event loops, fewer than channel.MaxSinks; 0: half the cores, at least one
 	Engine Engine // for plain connections
 
 	// Authorize checks the token that a subscriber of key presents and returns a tag by which

@@ -91,7 +91,7 @@ func loopCount(n int) int {
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0) / 2
 	}
-	return min(max(n, 1), channel.MaxSinks)
+	return min(max(n, 1), channel.MaxSinks-1) // one is for links of other nodes
 }
 
 func newLoop(g *Gateway) (*loop, error) {
