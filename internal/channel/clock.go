@@ -19,8 +19,11 @@ const (
 	limitReserve = time.Second // for keys that are ahead of the clock
 	limitRetry   = time.Second // between renewals that fail
 
-	sharedAhead = 4 * time.Second // where other nodes begin above this one's limit, now and then
-	sharedRenew = 2 * time.Second
+	// Where other nodes begin above this one's limit, now and then.
+	sharedAhead   = 2 * time.Second
+	sharedRenew   = time.Second
+	sharedReserve = 250 * time.Millisecond
+	raiseAhead    = 100 * time.Millisecond
 )
 
 // clock mints mids. It mints none above a limit that the store has first been told, so that
@@ -30,7 +33,7 @@ type clock struct {
 	node  string
 	store Limits // nil: nothing outlives the process
 
-	ahead, renewAt int64 // limitAhead and limitRenew, in ticks of a mid; set at start, never changed
+	ahead, renewAt, reserve int64 // limitAhead, limitRenew, limitReserve in ticks of a mid; set at start, never changed
 
 	floor atomic.Int64  // no mid is minted at or below
 	mu    sync.Mutex    // one renewal at a time; held over it
@@ -44,10 +47,10 @@ type clock struct {
 func newClock(ctx context.Context, cfg Config) (*clock, error) {
 	k := &clock{
 		now: cfg.Now, node: cfg.Node, renew: make(chan struct{}, 1), log: cfg.Log,
-		ahead: midsOf(limitAhead), renewAt: midsOf(limitRenew),
+		ahead: midsOf(limitAhead), renewAt: midsOf(limitRenew), reserve: midsOf(limitReserve),
 	}
 	if cfg.Owns != nil {
-		k.ahead, k.renewAt = midsOf(sharedAhead), midsOf(sharedRenew)
+		k.ahead, k.renewAt, k.reserve = midsOf(sharedAhead), midsOf(sharedRenew), midsOf(sharedReserve)
 	}
 	limits, ok := cfg.Store.(Limits)
 	if !ok {
@@ -55,7 +58,10 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 		return k, nil
 	}
 	k.store = limits
-	return k, k.raise(ctx)
+	if err := k.raise(ctx); err != nil || cfg.Owns != nil {
+		return k, err
+	}
+	return k, k.advance(ctx, 0)
 }
 
 // raise reads the limits that were written, and mints above them from now on.
@@ -67,9 +73,12 @@ func (k *clock) raise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The limit first: with the floor above it no mid could be minted meanwhile.
-	if err := k.advance(ctx, limit); err != nil {
-		return err
+	// The limit first: with the floor above it no mid could be minted meanwhile. And only by little: nodes that raise after each
+	// other are not to drive each other ahead of the clock.
+	if limit > message.MidAt(k.now()) {
+		if err := k.move(ctx, limit, midsOf(raiseAhead), midsOf(raiseAhead)); err != nil {
+			return err
+		}
 	}
 	for floor := k.floor.Load(); floor < limit && !k.floor.CompareAndSwap(floor, limit); floor = k.floor.Load() {
 	}
@@ -94,19 +103,23 @@ func (k *clock) reaches(now time.Time, mid int64) bool { return mid <= k.limit.L
 // late tells that mids would fall behind now, and that moving the limit may help: nothing
 // was pushed for a while. Whoever may block calls reach first.
 func (k *clock) late(now time.Time) bool {
-	return !k.stuck.Load() && message.MidAt(now) > k.limit.Load()-midsOf(limitReserve)
+	return !k.stuck.Load() && message.MidAt(now) > k.limit.Load()-k.reserve
 }
 
 // advance makes a new limit durable, some time above the clock and above mid, then allows
 // mids up to it.
 func (k *clock) advance(ctx context.Context, mid int64) error {
+	return k.move(ctx, max(message.MidAt(k.now()), k.floor.Load(), mid), k.renewAt, k.ahead)
+}
+
+// move makes a limit durable that is ahead of least, unless the one that there is is far enough ahead of it.
+func (k *clock) move(ctx context.Context, least, enough, ahead int64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	least := max(message.MidAt(k.now()), k.floor.Load(), mid)
-	if least <= k.limit.Load()-k.renewAt {
+	if least <= k.limit.Load()-enough {
 		return nil // somebody else did it meanwhile
 	}
-	limit := least + k.ahead
+	limit := least + ahead
 	err := k.store.SetMidLimit(ctx, k.node, limit)
 	k.stuck.Store(err != nil)
 	if err != nil {
@@ -123,7 +136,7 @@ func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
 // clock instead of passing the limit: they are an order before they are a time.
 func (k *clock) time(now time.Time) int64 {
-	return max(k.floor.Load(), min(message.MidAt(now), k.limit.Load()-midsOf(limitReserve)))
+	return max(k.floor.Load(), min(message.MidAt(now), k.limit.Load()-k.reserve))
 }
 
 // next mints the mid after last at now, or returns false: there is none left below the limit.

@@ -62,8 +62,13 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 	before := c.view.Load()
 	v := c.newView(before, nodes)
 	c.meet(ctx, before, v)
+	if v.sameRing(before) { // but for addresses
+		c.view.Store(v)
+		c.links.SetPeers(c.peersOf(v.nodes))
+		return
+	}
 	c.Stats.RingChanges.Add(1)
-	c.cfg.Log.Info("nodes of the cluster", "are", names(nodes), "were", names(before.nodes))
+	c.cfg.Log.Info("the nodes of the cluster changed", "now", names(nodes), "before", names(before.nodes))
 	if v.self != "" {
 		c.raise(ctx)
 	}
@@ -136,6 +141,11 @@ func (c *Cluster) meet(ctx context.Context, before, v *view) {
 			return
 		}
 	}
+}
+
+// sameRing tells whether each key has the owner that it had.
+func (v *view) sameRing(before *view) bool {
+	return v.self == before.self && slices.EqualFunc(v.nodes, before.nodes, func(a, b Node) bool { return a.Name == b.Name && a.Weight == b.Weight })
 }
 
 // raise has the mids of this node be above those of whoever owned what it will own.
