@@ -45,10 +45,11 @@ func (r *registry) Run(ctx context.Context, see func([]cluster.Node)) {
 		r.mu.Lock()
 		blind, nodes := r.blind, slices.Clone(r.nodes)
 		r.mu.Unlock()
+		nodes = slices.CompactFunc(nodes, func(a, b cluster.Node) bool { return a.Name == b.Name })
 		for i := range nodes {
-			nodes[i].Self = nodes[i].Name == r.self.Name
+			nodes[i].Self = nodes[i].Admin[0] == r.self.Admin[0]
 		}
-		same := slices.EqualFunc(nodes, known, func(a, b cluster.Node) bool { return a.Name == b.Name })
+		same := slices.EqualFunc(nodes, known, func(a, b cluster.Node) bool { return a.Name == b.Name && a.Admin[0] == b.Admin[0] })
 		if !blind && !same && len(nodes) > 0 {
 			known = nodes
 			see(nodes)
@@ -61,10 +62,13 @@ func (r *registry) Join(context.Context) error {
 	return nil
 }
 
-func (r *registry) Leave(context.Context) error { r.remove(r.self.Name); return nil }
+func (r *registry) Leave(context.Context) error { r.gone(); return nil }
 
-func (b *board) remove(name string) {
-	b.change(func() { b.nodes = slices.DeleteFunc(b.nodes, func(n cluster.Node) bool { return n.Name == name }) })
+// gone takes the node off the board.
+func (r *registry) gone() {
+	r.change(func() {
+		r.nodes = slices.DeleteFunc(r.nodes, func(n cluster.Node) bool { return n.Admin[0] == r.self.Admin[0] })
+	})
 }
 
 func (r *registry) Healthy() error { return nil }
@@ -76,7 +80,7 @@ func (b *board) change(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f()
-	slices.SortFunc(b.nodes, func(a, b cluster.Node) int { return cmpNames(a.Name, b.Name) })
+	slices.SortStableFunc(b.nodes, func(a, b cluster.Node) int { return cmpNames(a.Name, b.Name) })
 	for _, r := range b.watched {
 		select {
 		case r.changed <- struct{}{}:
@@ -350,7 +354,7 @@ func TestPatternsSeeTheKeysOfAllNodes(t *testing.T) {
 
 func TestSubscribersGoOnWhenTheOwnerLeaves(t *testing.T) {
 	t.Parallel()
-	b, _, nodes := cluster3(t)
+	_, _, nodes := cluster3(t)
 	keys := keysOf(nodes)
 	key := keys[2]
 	nodes[0].subscribe(t, key)
@@ -360,7 +364,7 @@ func TestSubscribersGoOnWhenTheOwnerLeaves(t *testing.T) {
 	if r := nodes[0].push(t, key, "lost?", time.Minute); r.Err == nil {
 		t.Fatalf("a push whose owner is gone was acknowledged: %+v", r)
 	}
-	b.remove("n3")
+	nodes[2].registry.gone()
 	await(t, "the ring changes", func() bool { return len(nodes[0].Nodes()) == 2 && len(nodes[1].Nodes()) == 2 })
 	for i := range 10 {
 		if r := nodes[i%2].push(t, key, fmt.Sprint(i), time.Minute); r.Err != nil {
@@ -446,6 +450,41 @@ func TestTwoOwners(t *testing.T) {
 				t.Errorf("%s was posted %d, which was not acknowledged", n.name, m.Mid)
 			}
 		}
+	}
+}
+
+// A process under a name that another one serves under stands by: it owns nothing, relays, and takes over.
+func TestAProcessThatStandsByTakesOver(t *testing.T) {
+	t.Parallel()
+	b, store := new(board), slow{memory.New(memory.Config{})}
+	first, other := b.start(t, store, "n1", nil), b.start(t, store, "n2", nil)
+	await(t, "both are linked", func() bool { return linked([]*node{first, other}) })
+	second := b.start(t, store, "n1", nil)
+	await(t, "the process that stands by is linked", func() bool {
+		l := second.links.To("n1")
+		return l != nil && l.Up() && second.links.To("n2").Up()
+	})
+	key := keysOf([]*node{first, other})[0]
+	if second.Joined() || second.Owns(key) {
+		t.Fatal("the process that stands by owns keys")
+	}
+	second.subscribe(t, key)
+	other.subscribe(t, key)
+	for i, n := range []*node{first, second, other} {
+		if r := n.push(t, key, fmt.Sprint(i), time.Minute); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	second.sees(t, key, "012")
+	first.kill()
+	first.registry.gone()
+	await(t, "it takes over", second.Joined)
+	await(t, "it is known to", func() bool {
+		r := other.push(t, key, "3", time.Minute)
+		return r.Err == nil
+	})
+	for _, n := range []*node{second, other} {
+		await(t, n.name+" sees all", func() bool { return textOf(n.sink.of(key)) == "0123" })
 	}
 }
 

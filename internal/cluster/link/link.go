@@ -180,16 +180,13 @@ func (ls *Links) look() {
 }
 
 // SetPeers keeps links to these nodes from now on and to no others. A peer whose Addrs lack the address that its link was dialled at is
-// dialled again. A peer with this node's name is passed over. The slices are not kept.
+// dialled again. A peer may have this node's name: that of the process that
+// serves under it while this one stands by. The slices are not kept.
 func (ls *Links) SetPeers(peers []Peer) {
-	self := ls.cfg.Self().Name
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	gone := maps.Clone(ls.peers)
 	for _, p := range peers {
-		if p.Name == self {
-			continue
-		}
 		delete(gone, p.Name)
 		l := cmp.Or(ls.peers[p.Name], ls.leaving[p.Name])
 		if l == nil {
