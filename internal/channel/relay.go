@@ -44,13 +44,17 @@ func (c *Channel) relay() {
 }
 
 // Relay has the channel of key, which another node owns, fed by Feed from now on, until Unrelay. It returns the mid of
-// the last message that was released here, or 0.
+// the last message that was released here, or 0. A key that has come to be this node's meanwhile stays so.
 func (h *Hub) Relay(key string) (released int64) {
 	at := h.lock(key)
 	defer at.bucket.mu.Unlock()
 	at.channel = at.bucket.open(at.hash, key)
-	at.channel.relay()
-	return at.channel.released
+	if h.elsewhere(key) {
+		at.channel.relay()
+	}
+	released = at.channel.released
+	at.bucket.forget(at.hash, at.channel)
+	return released
 }
 
 // Unrelay takes back Relay, unless somebody listens to key. It tells whether it did.

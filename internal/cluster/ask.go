@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // were. Its error tells which nodes could not be asked.
 func (c *Cluster) Kick(ctx context.Context, key string, tags ...uint64) (int, error) {
 	n, err := c.hub.Kick(ctx, key, tags...)
+	err = errors.Join(err, c.unreached())
 	others, more := askAll(c, func(l *link.Link) (int, error) { return l.Kick(ctx, key, tags...) })
 	for _, other := range others {
 		n += other
@@ -26,6 +28,18 @@ func (c *Cluster) Revoked(key string, tags []uint64) {
 	for _, l := range c.view.Load().links {
 		l.Revoked(key, tags)
 	}
+}
+
+// unreached returns which nodes that own keys cannot be asked now, or nil.
+func (c *Cluster) unreached() error {
+	var errs []error
+	v := c.view.Load()
+	for _, n := range v.nodes {
+		if l := v.links[n.Name]; l != nil && !l.Up() {
+			errs = append(errs, fmt.Errorf("%w: no link to node %q", message.ErrUnavailable, n.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // askAll asks all other nodes that can be reached, at the same time, and returns what they answered.

@@ -28,6 +28,7 @@ type Config struct {
 
 // Pulse is a registry that learns from the links who is alive.
 type Pulse interface {
+	Listed() []Node     // all that may be, this one too, there or not: links are kept to them
 	Heard(n Node)       // it is there, and has joined
 	Silent(name string) // it is not, or has left
 	Listed() []Node     // all that may be there: links with them are kept, or they would never be heard again
@@ -49,6 +50,7 @@ type Cluster struct {
 	linked  chan struct{}        // has room for one: a link has come up
 	relays  relays
 	pattern patterns
+	strays  strays
 	touched atomic.Uint64 // sinks that were fed and are to be flushed
 }
 
@@ -63,6 +65,7 @@ func New(cfg Config) *Cluster {
 	c := &Cluster{cfg: cfg, name: cfg.Self().Name, linked: make(chan struct{}, 1)}
 	c.view.Store(&view{})
 	c.relays.init()
+	c.strays.keys = map[string]time.Time{}
 	c.pattern.followed = map[string]*followedPattern{}
 	return c
 }

@@ -24,6 +24,7 @@ func (c peers) Up(l *link.Link, h link.Hello) {
 	case c.linked <- struct{}{}:
 	default:
 	}
+	c.reportAgain(l.Name())
 }
 
 // Down implements link.Handler.

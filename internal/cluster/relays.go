@@ -75,7 +75,13 @@ func (c *Cluster) want(key string) <-chan struct{} {
 	s := c.relays.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.keys[key]
+	r, v := s.keys[key], c.view.Load()
+	if v.owns(key) { // since whoever calls looked
+		if r != nil {
+			c.end(v, s, key, r)
+		}
+		return nil
+	}
 	if r == nil {
 		r = new(relay)
 		s.keys[key] = r
@@ -86,7 +92,6 @@ func (c *Cluster) want(key string) <-chan struct{} {
 	if listeners == 0 {
 		r.since = time.Now()
 	}
-	v := c.view.Load()
 	l := v.links[v.owner(key)]
 	if owner := v.owner(key); r.owner != owner {
 		c.ask(r, key, owner, l)
@@ -177,6 +182,7 @@ func (c *Cluster) endRelays(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			c.forgetStrays(now)
 			v := c.view.Load()
 			c.relays.each(func(s *relayShard, key string, r *relay) {
 				if !r.since.IsZero() && now.Sub(r.since) > linger && c.hub.Unrelay(key) {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -44,7 +45,10 @@ func (c *Cluster) Approach(ctx context.Context, key string) error {
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			return ctx.Err()
+			// What is pushed from now on is above what the store has now, whenever the owner feeds it.
+			after, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.StoreTimeout)
+			defer cancel()
+			return cmp.Or(c.hub.Load(after, key), ctx.Err())
 		}
 	}
 	return c.hub.Load(ctx, key)

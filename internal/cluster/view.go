@@ -77,6 +77,7 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 	relayed, left := c.hub.Reown()
 	c.follow(relayed)
 	c.report(left)
+	c.reportAgain("")
 	c.forgetOwned()
 }
 
@@ -163,26 +164,4 @@ func names(nodes []Node) []string {
 		list[i] = n.Name
 	}
 	return list
-}
-
-// report has the owners of keys to which this node appended look into the store.
-func (c *Cluster) report(keys []string) {
-	v := c.view.Load()
-	of := map[string][]string{}
-	for _, key := range keys {
-		of[v.owner(key)] = append(of[v.owner(key)], key)
-	}
-	for name, keys := range of {
-		if l := v.links[name]; l != nil {
-			l.Look(keys...)
-		}
-	}
-}
-
-// reportStrays reports keys that this node appends to and does not own, until ctx ends.
-func (c *Cluster) reportStrays(ctx context.Context) {
-	for keys := c.hub.Strays(ctx); len(keys) > 0; keys = c.hub.Strays(ctx) {
-		c.Stats.Strays.Add(int64(len(keys)))
-		c.report(keys)
-	}
 }
