@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"gopush/internal/message"
 )
 
 // A loader takes channels of which the store has to be asked something before their pushes can have mids:
@@ -129,6 +131,9 @@ func (c *Channel) trustStore() {
 // outcome we were not told.
 func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	c := at.channel
+	at.bucket.mu.Lock()
+	ours := c.state&doubtful != 0 // in part: nobody has posted that to patterns
+	at.bucket.mu.Unlock()
 	for last := from; ; {
 		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
 		if err != nil {
@@ -137,8 +142,7 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 		var touched SinkSet
 		at.bucket.mu.Lock()
 		for i := range found {
-			posted, _ := h.release(c, &found[i])
-			touched |= posted
+			touched |= h.releaseAgain(c, &found[i], ours)
 			from = found[i].Mid
 		}
 		if len(found) == 0 {
@@ -159,6 +163,16 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 		}
 		last = info.Last // stored since, if it is not gone: look again
 	}
+}
+
+// releaseAgain releases m, which was found in the store. The bucket is locked.
+func (h *Hub) releaseAgain(c *Channel, m *message.Message, ours bool) (touched SinkSet) {
+	if ours {
+		touched, _ = h.release(c, m)
+	} else {
+		touched, _ = h.releaseFound(c, m)
+	}
+	return touched
 }
 
 // takeLast takes over the key's last mid. It may be above all messages that are left, and below

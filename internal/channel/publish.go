@@ -175,15 +175,26 @@ func (h *Hub) releaseLive(c *Channel, p *pending) (touched SinkSet) {
 	return touched
 }
 
-// release posts m to all sinks with subscribers of its key, or of a pattern that the key matches, and returns how
-// many there are. The bucket is locked.
+// release posts m, which was pushed here, to all sinks with subscribers of its key, or of a pattern that the key matches, and
+// returns how many there are. The bucket is locked.
 func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet, subscribers int) {
+	touched, released := h.releaseFound(c, m)
+	if !released {
+		return 0, 0
+	}
+	posted, more := h.postPatterns(m)
+	return touched | posted, c.receivers() + more
+}
+
+// releaseFound posts m to all sinks with subscribers of its key, and tells whether it was to be: it comes from another node, or from
+// the store, and who stored it has posted it to patterns. The bucket is locked.
+func (h *Hub) releaseFound(c *Channel, m *message.Message) (touched SinkSet, released bool) {
 	if m.Stored() {
 		c.stored = max(c.stored, m.Mid)
 	}
 	if m.Mid <= c.released {
 		h.Stats.Late.Add(1)
-		return 0, 0
+		return 0, false
 	}
 	c.released = m.Mid
 	c.state |= used
@@ -191,11 +202,7 @@ func (h *Hub) release(c *Channel, m *message.Message) (touched SinkSet, subscrib
 		h.sinks[s.sink].Post(c, s.ref, m)
 		touched.add(s.sink)
 	})
-	if c.state&relayed != 0 {
-		return touched, c.receivers() // who gives the order posts to patterns
-	}
-	posted, more := h.postPatterns(m)
-	return touched | posted, c.receivers() + more
+	return touched, true
 }
 
 // skipped tells whether an earlier push of the same call and key failed; p has then, too.

@@ -195,7 +195,7 @@ func (h *Hub) releaseFed(c *Channel, m *message.Message) (touched SinkSet) {
 	if m.Mid <= c.released {
 		return 0
 	}
-	touched, _ = h.release(c, m)
+	touched, _ = h.releaseFound(c, m)
 	c.stored = max(c.stored, m.Prev)
 	c.state |= loaded
 	return touched
@@ -274,7 +274,7 @@ func (h *Hub) readPage(at place, found []message.Message, last int64, gone bool)
 	c := at.channel
 	for i := range found {
 		touched |= h.releaseHeld(c, found[i].Mid)
-		posted, _ := h.release(c, &found[i])
+		posted, _ := h.releaseFound(c, &found[i])
 		touched |= posted
 	}
 	if len(found) > 0 {

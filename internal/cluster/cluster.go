@@ -28,10 +28,9 @@ type Config struct {
 
 // Pulse is a registry that learns from the links who is alive.
 type Pulse interface {
-	Listed() []Node     // all that may be, this one too, there or not: links are kept to them
 	Heard(n Node)       // it is there, and has joined
 	Silent(name string) // it is not, or has left
-	Listed() []Node     // all that may be there: links with them are kept, or they would never be heard again
+	Listed() []Node     // all others that may be there: links with them are kept, or they would never be heard again
 }
 
 // Cluster is the keys of all nodes, as connections of this node reach them.
@@ -39,7 +38,6 @@ type Cluster struct {
 	Stats Stats
 
 	cfg   Config
-	name  string       // of this node
 	hub   *channel.Hub // set by Serve, before anything else is called but Owns
 	links *link.Links  // likewise
 	sink  channel.SinkID
@@ -62,7 +60,7 @@ func New(cfg Config) *Cluster {
 	if cfg.StoreTimeout == 0 {
 		cfg.StoreTimeout = 2 * time.Second
 	}
-	c := &Cluster{cfg: cfg, name: cfg.Self().Name, linked: make(chan struct{}, 1)}
+	c := &Cluster{cfg: cfg, linked: make(chan struct{}, 1)}
 	c.view.Store(&view{})
 	c.relays.init()
 	c.strays.keys = map[string]time.Time{}

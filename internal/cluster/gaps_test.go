@@ -207,7 +207,7 @@ func TestKickSaysWhichNodesItDidNotReach(t *testing.T) {
 // A ring that changes under subscriptions leaves no relay of a key that the node owns.
 func TestNoNodeRelaysItsOwnKeysAfterTheRingHasChanged(t *testing.T) {
 	t.Parallel()
-	b, _, nodes := cluster3(t)
+	_, _, nodes := cluster3(t)
 	n := nodes[0]
 	stop := make(chan struct{})
 	var busy sync.WaitGroup
@@ -227,13 +227,13 @@ func TestNoNodeRelaysItsOwnKeysAfterTheRingHasChanged(t *testing.T) {
 		})
 	}
 	for range 100 {
-		b.remove("n2")
+		nodes[1].registry.gone()
 		time.Sleep(2 * time.Millisecond)
 		nodes[1].Join(t.Context())
 		time.Sleep(2 * time.Millisecond)
 	}
-	b.remove("n2")
-	b.remove("n3")
+	nodes[1].registry.gone()
+	nodes[2].registry.gone()
 	await(t, "the node is alone", func() bool { return len(n.Nodes()) == 1 })
 	close(stop)
 	busy.Wait()

@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	RingChanges atomic.Int64 // how often the nodes changed
 	Strays      atomic.Int64 // keys that this node appended to though another one owned them
+	StraysLost  atomic.Int64 // of these, those whose owner was not told, since too many waited
 	Relays      atomic.Int64 // keys that are relayed now
 	Refollowed  atomic.Int64 // follows asked for again: another owner, another link
 	Refused     atomic.Int64 // follows that the owner refused
@@ -37,6 +38,7 @@ func (c *Cluster) Register(reg prometheus.Registerer) {
 	}
 	counter("gopush_cluster_ring_changes_total", "Changes of the ring: a node came or went, or has another weight.", &c.Stats.RingChanges)
 	counter("gopush_cluster_stale_forwards_total", "Keys that this node stored messages of though, by its ring, another one owned them: that one was told to look.", &c.Stats.Strays)
+	counter("gopush_cluster_stale_forwards_untold_total", "Of these, keys whose owner was not told, since too many waited for a link.", &c.Stats.StraysLost)
 	counter("gopush_cluster_refollows_total", "Follows asked for again, of another owner or over another link.", &c.Stats.Refollowed)
 	counter("gopush_cluster_follows_refused_total", "Follows that the owner of the key refused.", &c.Stats.Refused)
 	gauge("gopush_cluster_nodes", "Nodes of the ring.", func() float64 { return float64(len(c.Nodes())) })

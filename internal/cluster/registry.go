@@ -5,7 +5,7 @@ import "context"
 // Node is a node of the cluster as others see it.
 type Node struct {
 	Name   string
-	Weight int      // of its share of the keys, at least 1
+	Weight int      // of its share of the keys; 0: it owns none
 	Admin  []string // HOST:PORT where other nodes and backends reach it
 	TCP    []string // HOST:PORT where TCP clients connect
 	WS     []string // HOST:PORT where WebSocket clients connect

@@ -10,6 +10,10 @@ import (
 // reported over may have broken before that was written.
 const keepStrays = 5 * time.Second
 
+// maxStrays is how many keys are kept while their owners cannot be told. Those beyond are seen with the next push to them, or when their
+// subscribers resume.
+const maxStrays = 1 << 16
+
 // strays are keys to which this node appended though another one owns them, until their owner has looked.
 type strays struct {
 	mu   sync.Mutex
@@ -24,7 +28,11 @@ func (c *Cluster) report(keys []string) {
 	c.strays.mu.Lock()
 	defer c.strays.mu.Unlock()
 	for _, key := range keys {
-		c.strays.keys[key] = time.Time{}
+		if len(c.strays.keys) < maxStrays {
+			c.strays.keys[key] = time.Time{}
+		} else {
+			c.Stats.StraysLost.Add(1)
+		}
 	}
 	c.tellOwners("")
 }

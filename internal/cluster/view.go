@@ -86,7 +86,7 @@ func (c *Cluster) newView(before *view, nodes []Node) *view {
 	v := &view{nodes: slices.Clone(nodes), links: map[string]*link.Link{}}
 	var points []ring.Node
 	for _, n := range nodes {
-		points = append(points, ring.Node{Name: n.Name, Weight: max(1, n.Weight)})
+		points = append(points, ring.Node{Name: n.Name, Weight: n.Weight})
 		if n.Self {
 			v.self = n.Name
 		}

@@ -57,7 +57,7 @@ func Decode(name string, data []byte) (Process, error) {
 	if len(r.RPC) == 0 {
 		return Process{}, fmt.Errorf("what is registered as %q has no rpc address: %w", name, errNobody)
 	}
-	n := cluster.Node{Name: name, Weight: max(r.Weight, 1), Admin: hostPorts(r.RPC), TCP: hostPorts(r.TCP), WS: hostPorts(r.WS)}
+	n := cluster.Node{Name: name, Weight: max(r.Weight, 0), Admin: hostPorts(r.RPC), TCP: hostPorts(r.TCP), WS: hostPorts(r.WS)}
 	return Process{Node: n, ID: r.ID}, nil
 }
 

@@ -83,9 +83,6 @@ func (r *Registry) Leave(context.Context) error {
 // Healthy returns nil: there is nothing to be reached.
 func (r *Registry) Healthy() error { return nil }
 
-// Listed returns all nodes of the list, in any order.
-func (r *Registry) Listed() []cluster.Node { return slices.Collect(maps.Values(r.listed)) }
-
 // Heard says that there is a link to a node, and that the node says of itself, over it, that it has joined. A node that is not listed does
 // not count; the weight, and the addresses where nodes reach it, are those of the list.
 func (r *Registry) Heard(n cluster.Node) {
