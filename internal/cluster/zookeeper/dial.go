@@ -14,8 +14,8 @@ import (
 // dialer gives the client connections to its servers in turn. Names are resolved whenever one is dialled, not
 // once for all.
 type dialer struct {
-	max    time.Duration // that the client waits for a server
-	health *registry.Health
+	timeout time.Duration // of the session
+	health  *registry.Health
 
 	mu      sync.Mutex
 	servers []string
@@ -55,7 +55,7 @@ func (d *dialer) connected() {
 }
 
 func (d *dialer) dial(network, addr string, timeout time.Duration) (net.Conn, error) {
-	conn, err := net.DialTimeout(network, addr, min(timeout, d.max))
+	conn, err := net.DialTimeout(network, addr, min(timeout, max(d.timeout/3, leastPatience)))
 	if err != nil {
 		d.health.Away(err)
 		return nil, err
@@ -66,7 +66,7 @@ func (d *dialer) dial(network, addr string, timeout time.Duration) (net.Conn, er
 		conn.Close()
 		return nil, errors.New("the registry is closed")
 	}
-	d.conn = impatient{conn, d.max}
+	d.conn = d.impatient(conn)
 	return d.conn, nil
 }
 
@@ -93,17 +93,31 @@ func (d *dialer) cut() {
 	}
 }
 
-// impatient is a connection on which no read waits for longer than max: the client would wait for several session timeouts
-// for a server that accepts and says nothing, and lose the session that another server would carry on.
+// impatient is a connection on which nobody waits for long for a session: the client would wait for several session timeouts for
+// a server that accepts and says nothing. It has noticed after two thirds of one that the last server is silent, so that
+// in the third that is left all others must be asked.
 type impatient struct {
 	net.Conn
-	max time.Duration
+	usual time.Duration // the client's own deadlines are nearer, but for the session
+	first time.Duration // for the session
+}
+
+// leastPatience is how long a server always has to give a session.
+const leastPatience = 250 * time.Millisecond
+
+func (d *dialer) impatient(conn net.Conn) net.Conn {
+	third := d.timeout / 3
+	return impatient{conn, d.timeout, max(third/time.Duration(len(d.servers)), leastPatience)}
 }
 
 // SetReadDeadline sets the deadline, or a nearer one.
 func (c impatient) SetReadDeadline(t time.Time) error {
-	if nearest := time.Now().Add(c.max); t.IsZero() || t.After(nearest) {
-		t = nearest
+	now := time.Now()
+	switch {
+	case t.IsZero():
+		t = now.Add(c.usual)
+	case t.After(now.Add(c.usual)):
+		t = now.Add(c.first)
 	}
 	return c.Conn.SetReadDeadline(t)
 }

@@ -25,8 +25,13 @@ type process struct {
 
 func start(t *testing.T, addr, prefix string, n cluster.Node) *process {
 	t.Helper()
+	return startWith(t, openRegistry(t, []string{addr}, prefix, n))
+}
+
+func startWith(t *testing.T, r *zookeeper.Registry) *process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	p := &process{Registry: openRegistry(t, []string{addr}, prefix, n), told: make(chan []cluster.Node, 100), ctx: ctx}
+	p := &process{Registry: r, told: make(chan []cluster.Node, 100), ctx: ctx}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

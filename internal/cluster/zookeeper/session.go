@@ -44,7 +44,7 @@ type session struct {
 
 // connect begins a connection. It never fails: servers are tried for as long as it lasts.
 func (r *Registry) connect() *session {
-	s := &session{r: r, dialer: &dialer{max: r.c.Timeout, health: r.health}, dirs: map[string]*dir{}, fired: map[string]bool{}}
+	s := &session{r: r, dialer: &dialer{timeout: r.c.Timeout, health: r.health}, dirs: map[string]*dir{}, fired: map[string]bool{}}
 	conn, events, err := zk.Connect(r.c.Servers, r.c.Timeout, zk.WithHostProvider(s.dialer), zk.WithDialer(s.dialer.dial),
 		zk.WithEventCallback(s.event), zk.WithLogger(quiet{r.c.Log}), zk.WithLogInfo(false))
 	if err != nil {

@@ -25,6 +25,11 @@ func open(t testing.TB, addrs []string, prefix string, n cluster.Node) cluster.R
 
 func openRegistry(t testing.TB, addrs []string, prefix string, n cluster.Node) *zookeeper.Registry {
 	t.Helper()
+	return openWith(t, addrs, prefix, timeout, n)
+}
+
+func openWith(t testing.TB, addrs []string, prefix string, timeout time.Duration, n cluster.Node) *zookeeper.Registry {
+	t.Helper()
 	r, err := zookeeper.New(zookeeper.Config{
 		Servers: addrs, Prefix: prefix, Timeout: timeout, Reread: time.Second, Node: n, Log: registrytest.Logger(t).With("node", n.Name, "admin", n.Admin),
 	})
