@@ -104,12 +104,39 @@ func (c *Cluster) Join(ctx context.Context) error {
 	return nil
 }
 
-// Leave has this node own no keys any more, and returns when others can know. It relays on.
+// Leave has this node own no keys any more, and returns when others know, as far as can be told: none of them has it carry out pushes
+// any more. It relays on.
 func (c *Cluster) Leave(ctx context.Context) error {
 	c.joined.Store(false)
 	err := c.cfg.Registry.Leave(ctx)
 	c.links.Leave()
+	c.awaitQuiet(ctx)
 	return err
+}
+
+// Who has not heard that this node has left goes on to have it carry out pushes.
+const (
+	quiet     = 200 * time.Millisecond // without any: all have heard, or have nothing to push
+	quietMost = 2 * time.Second        // by then all have
+)
+
+// awaitQuiet waits until no other node has this one carry out pushes.
+func (c *Cluster) awaitQuiet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, quietMost)
+	defer cancel()
+	tick := time.NewTicker(quiet)
+	defer tick.Stop()
+	for before := int64(-1); before != c.links.Stats.Carried.Load(); {
+		before = c.links.Stats.Carried.Load()
+		if len(c.links.All()) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Healthy returns nil, or why what this node knows of the others may be old.

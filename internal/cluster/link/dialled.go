@@ -34,6 +34,7 @@ type dialled struct {
 	asked  uint64             // asks so far
 	counts map[counted][]byte // where the number of a COUNT that was not taken yet stands in the queue
 	closed error              // nothing is taken any more
+	going  error              // it is closed with this when no push waits for its answer; nil: it stays
 }
 
 // reason is why a connection ended: what was told first.
@@ -84,6 +85,31 @@ func (d *dialled) taking() {
 func (d *dialled) close(err error) {
 	d.why.set(err)
 	d.conn.Close()
+}
+
+// closeAnswered closes as soon as no push waits for its answer: at once if none does, and no later than they all have failed.
+func (d *dialled) closeAnswered(err error) {
+	d.queue.mu.Lock()
+	d.going = err
+	d.queue.mu.Unlock()
+	d.goAnswered()
+}
+
+// stay takes closeAnswered back.
+func (d *dialled) stay() {
+	d.queue.mu.Lock()
+	defer d.queue.mu.Unlock()
+	d.going = nil
+}
+
+// goAnswered closes if that was asked for and no push waits.
+func (d *dialled) goAnswered() {
+	d.queue.mu.Lock()
+	err, waits := d.going, d.calls.head < len(d.calls.list)
+	d.queue.mu.Unlock()
+	if err != nil && !waits {
+		d.close(err)
+	}
 }
 
 // run reads and writes until the connection breaks or ctx ends, and returns why.
@@ -140,6 +166,7 @@ func (d *dialled) read() error {
 		if err := d.parse(); err != nil {
 			return err
 		}
+		d.goAnswered()
 		err := d.in.fill()
 		if n, more := d.in.missed(); more {
 			d.link.links.cfg.Handler.Missed(d.link.name, n)

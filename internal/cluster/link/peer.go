@@ -80,6 +80,8 @@ func (l *Link) setAddrs(addrs []string) {
 	}
 	if d := l.current.Load(); d != nil && !slices.Contains(addrs, d.addr) {
 		d.close(errMoved)
+	} else if d != nil {
+		d.stay()
 	}
 	l.look()
 }
@@ -89,7 +91,7 @@ func (l *Link) remove() {
 	l.removed = true
 	l.mu.Unlock()
 	if d := l.current.Load(); d != nil {
-		d.close(errRemoved)
+		d.closeAnswered(errRemoved)
 	}
 	l.look()
 }
