@@ -146,4 +146,4 @@ func (c *Cluster) Healthy() error { return c.cfg.Registry.Healthy() }
 func (c *Cluster) Joined() bool { return c.view.Load().self != "" }
 
 // errAlone is what a push fails with before this node knows of any.
-var errAlone = fmt.Errorf("%w: the nodes of the cluster are not known yet", message.ErrUnavailable)
+var errAlone = fmt.Errorf("%w: the nodes of the cluster are not known yet", message.ErrUnreachable)

@@ -361,8 +361,9 @@ func TestSubscribersGoOnWhenTheOwnerLeaves(t *testing.T) {
 	nodes[1].subscribe(t, key)
 	nodes[0].push(t, key, "1", time.Minute)
 	nodes[2].kill()
-	if r := nodes[0].push(t, key, "lost?", time.Minute); r.Err == nil {
-		t.Fatalf("a push whose owner is gone was acknowledged: %+v", r)
+	await(t, "the link is down", func() bool { return !nodes[0].links.To("n3").Up() })
+	if r := nodes[0].push(t, key, "lost?", time.Minute); !errors.Is(r.Err, message.ErrUnreachable) || !errors.Is(r.Err, message.ErrUnavailable) {
+		t.Fatalf("a push whose owner is gone was answered %+v", r)
 	}
 	nodes[2].registry.gone()
 	await(t, "the ring changes", func() bool { return len(nodes[0].Nodes()) == 2 && len(nodes[1].Nodes()) == 2 })

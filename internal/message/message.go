@@ -91,6 +91,8 @@ var (
 	ErrMidAhead = errors.New("mid too far ahead of the clock")
 	// ErrUnavailable: the store cannot take or read it now; nothing was stored; try again later.
 	ErrUnavailable = errors.New("store unavailable")
+	// ErrUnreachable is an ErrUnavailable: the node that owns the key cannot be asked now.
+	ErrUnreachable error = unreachable{}
 	// ErrUnknown: the store did not answer in time; the message may or may not be stored.
 	ErrUnknown = errors.New("outcome unknown")
 	// ErrSkipped: an earlier push of the same call to the same key failed, so this one was not tried.
@@ -118,3 +120,8 @@ func (e *WrongNode) Error() string { return ErrWrongNode.Error() + ": " + e.TCP 
 
 // Unwrap returns ErrWrongNode.
 func (e *WrongNode) Unwrap() error { return ErrWrongNode }
+
+type unreachable struct{}
+
+func (unreachable) Error() string { return "the node that owns the key cannot be reached" }
+func (unreachable) Unwrap() error { return ErrUnavailable }

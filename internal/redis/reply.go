@@ -113,6 +113,8 @@ func errorText(err error) string {
 		return "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 	case errors.Is(err, message.ErrToken), errors.Is(err, message.ErrUnknownKey):
 		return "NOPERM this user has no permissions to access one of the keys used as arguments"
+	case errors.Is(err, message.ErrUnreachable):
+		return "ERR nothing was done, try again later: " + message.ErrUnreachable.Error()
 	case errors.Is(err, message.ErrUnavailable):
 		return "ERR nothing was done, try again later: " + message.ErrUnavailable.Error()
 	case errors.Is(err, message.ErrUnknown):

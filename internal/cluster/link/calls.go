@@ -92,7 +92,7 @@ func (l *Link) Publish(pushes []message.Push, done func([]message.Receipt)) {
 
 // unreachable is what a push fails with that was not sent.
 func (l *Link) unreachable(why error) error {
-	return fails(message.ErrUnavailable, "node %s cannot be reached: %v", l.name, why)
+	return fails(message.ErrUnreachable, "node %s cannot be reached: %v", l.name, why)
 }
 
 // tellFailed tells of n receipts with an error.
