@@ -37,7 +37,7 @@ func NewID() string { return rand.Text() }
 
 // Encode returns what is written down of the process id of a node.
 func Encode(n cluster.Node, id string) []byte {
-	return marshal(record{RPC: present(n.Admin), TCP: present(n.TCP), WS: present(n.WS), Weight: max(n.Weight, 1), ID: id})
+	return marshal(record{RPC: present(n.Admin), TCP: present(n.TCP), WS: present(n.WS), Weight: max(n.Weight, 0), ID: id})
 }
 
 // EncodeMessage returns what is written down of a process that answers MessageRPC at the addresses rpc.

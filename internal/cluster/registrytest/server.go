@@ -95,6 +95,7 @@ func (s *Server) Resume() {
 func (s *Server) start() error {
 	p := &process{cmd: s.command(s.dir), log: &bytes.Buffer{}, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	endWithTest(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}

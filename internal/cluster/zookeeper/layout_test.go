@@ -94,7 +94,7 @@ func TestLayoutIsThatOfGopushCluster(t *testing.T) {
 		create(t, conn, prefix+"/gopush-cluster-comet/comet/", `{"rpc":["10.0.0.2:6970"],"tcp":["tcp@10.0.0.2:6969","10.0.0.2:7969"],"ws":null,"weight":0}`, zk.FlagEphemeral|zk.FlagSequence)
 		create(t, conn, prefix+"/gopush-cluster-comet/comet/", `{"rpc":["10.0.0.3:6970"],"weight":5}`, zk.FlagEphemeral|zk.FlagSequence)
 		ours.Self = true
-		p.wantTold(t, cluster.Node{Name: "comet", Weight: 1, Admin: []string{"10.0.0.2:6970"}, TCP: []string{"10.0.0.2:6969", "10.0.0.2:7969"}}, ours)
+		p.wantTold(t, cluster.Node{Name: "comet", Admin: []string{"10.0.0.2:6970"}, TCP: []string{"10.0.0.2:6969", "10.0.0.2:7969"}}, ours)
 
 		if _, err := conn.Set(node, []byte(`{"rpc":["10.0.0.1:6970"],"weight":9}`), -1); err != nil { // as its web processes do
 			t.Fatal(err)
