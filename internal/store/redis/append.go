@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	entryArgs    = 8       // of append.lua for an entry
+	entryArgs    = 9       // of append.lua for an entry
 	callBytes    = 4 << 20 // of payload in one call, so that nobody else waits long; one entry may have more
 	callMessages = 256
 )
@@ -54,12 +54,17 @@ func (s *Store) appendFirst(ctx context.Context, parts []part, entries []channel
 		of[p.key] = len(first)
 		first = append(first, p)
 	}
-	calls := make([]scriptCall, len(first))
+	calls, at := make([]scriptCall, 0, len(first)), make([]int, 0, len(first))
 	for i := range first {
-		calls[i] = s.appendCall(&first[i], entries)
+		call := s.appendCall(&first[i], entries)
+		if err := s.readyFor(ctx, call.names[0]); err != nil {
+			s.setResults(results, &first[i], entries, rueidis.NewErrorResult(err))
+			continue
+		}
+		calls, at = append(calls, call), append(at, i)
 	}
 	for i, r := range s.runAppends(ctx, calls) {
-		s.setResults(results, &first[i], entries, r)
+		s.setResults(results, &first[at[i]], entries, r)
 	}
 	return slices.DeleteFunc(rest, func(p part) bool {
 		before := first[of[p.key]].entries
@@ -98,10 +103,10 @@ func (s *Store) appendCall(p *part, entries []channel.Entry) scriptCall {
 		e := &entries[i]
 		minMid := ""
 		if e.Trim.MinMid > 0 {
-			minMid = formatMid(e.Trim.MinMid)
+			minMid = formatID(e.Trim.MinMid)
 		}
 		args = append(args, formatMid(e.Mid), formatMid(e.Prev), formatTime(e.Expires), strconv.Itoa(e.GID), strconv.Itoa(int(e.Form)),
-			rueidis.BinaryString(e.Payload), strconv.Itoa(e.Trim.Keep), minMid)
+			rueidis.BinaryString(e.Payload), strconv.Itoa(e.Trim.Keep), minMid, formatID(e.Mid))
 	}
 	return scriptCall{appendScript, s.names(p.key), args}
 }

@@ -32,7 +32,7 @@ func (s *Store) buildWhole(c *scriptCall) rueidis.Completed {
 
 // run calls a script for one key, whose names are given. Where it only reads it is called once more if the connection broke.
 func (s *Store) run(ctx context.Context, sc script, names []string, args ...string) (rueidis.RedisMessage, error) {
-	if err := s.ready(ctx); err != nil {
+	if err := s.readyFor(ctx, names[0]); err != nil {
 		return rueidis.RedisMessage{}, err
 	}
 	calls := []scriptCall{{sc, names, args}}
@@ -55,6 +55,22 @@ func broken(ctx context.Context, err error) bool {
 // runKey calls a script that begins with record.lua for key.
 func (s *Store) runKey(ctx context.Context, sc script, key string, args ...string) (rueidis.RedisMessage, error) {
 	return s.run(ctx, sc, s.names(key), append(s.times(), args...)...)
+}
+
+// read sends a command for one name that only reads; once more if the connection broke. The error is channel.ErrUnavailable, or
+// Redis has nothing.
+func (s *Store) read(ctx context.Context, name string, build func(b rueidis.Builder, name string) rueidis.Completed) (rueidis.RedisMessage, error) {
+	if err := s.readyFor(ctx, name); err != nil {
+		return rueidis.RedisMessage{}, err
+	}
+	reply, err := s.do(ctx, build(s.client.B(), name))[0].ToMessage()
+	if broken(ctx, err) {
+		reply, err = s.do(ctx, build(s.client.B(), name))[0].ToMessage()
+	}
+	if err != nil && !rueidis.IsRedisNil(err) {
+		err = fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
+	}
+	return reply, err
 }
 
 // times are the first arguments of a script that begins with record.lua.
@@ -141,6 +157,17 @@ func (s *Store) ready(ctx context.Context) error {
 	}
 	if err := s.ill.Load(); err != nil && s.gone(*err) {
 		return fmt.Errorf("%w: redis is away: %w", channel.ErrUnavailable, *err)
+	}
+	return nil
+}
+
+// readyFor is why a call for what has a name need not be tried.
+func (s *Store) readyFor(ctx context.Context, name string) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if err := s.isOut(name); err != nil {
+		return fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
 	}
 	return nil
 }

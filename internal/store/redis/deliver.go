@@ -49,7 +49,8 @@ func (s *Store) ReadPending(ctx context.Context, key, group, consumer string, af
 
 // Ack implements channel.Groups.
 func (s *Store) Ack(ctx context.Context, key, group string, mids ...int64) (int, error) {
-	if err := s.ready(ctx); err != nil {
+	name := s.name(streamKind, key)
+	if err := s.readyFor(ctx, name); err != nil {
 		return 0, err
 	}
 	ids := make([]string, 0, len(mids))
@@ -61,7 +62,7 @@ func (s *Store) Ack(ctx context.Context, key, group string, mids ...int64) (int,
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	n, err := s.do(ctx, s.client.B().Xack().Key(s.name(streamKind, key)).Group(group).Id(ids...).Build())[0].AsInt64()
+	n, err := s.do(ctx, s.client.B().Xack().Key(name).Group(group).Id(ids...).Build())[0].AsInt64()
 	if err != nil {
 		return 0, fmt.Errorf("acknowledge in group %q of %q: %w", group, key, s.failed(err))
 	}

@@ -141,18 +141,28 @@ func (s *Store) existing(ctx context.Context, names []string) (keys []string, er
 	}
 	commands := make([]rueidis.Completed, len(names))
 	for i, name := range names {
-		commands[i] = s.client.B().Hmget().Key(name).Field("exists", "used", "x").Build()
+		commands[i] = s.client.B().Get().Key(name).Build()
 	}
 	now := s.nowMS()
 	for i, r := range s.do(ctx, commands...) {
-		fields, err := r.AsIntSlice()
-		if err != nil {
+		record, err := r.ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
 			return nil, err
 		}
-		key, ok := s.keyOf(recordKind, names[i])
-		if ok && len(fields) == 3 && fields[0] == 1 && max(fields[1]+rememberUse.Milliseconds(), fields[2]) > now {
+		if key, ok := s.keyOf(recordKind, names[i]); ok && exists(record, now) {
 			keys = append(keys, key)
 		}
 	}
 	return keys, nil
+}
+
+// exists tells whether a record, as record.lua writes it, is of a key that exists, and that is not to be forgotten.
+func exists(record string, now int64) bool {
+	fields := strings.Fields(record)
+	if len(fields) < 6 {
+		return false
+	}
+	used, _ := strconv.ParseInt(fields[3], 10, 64)
+	expires, _ := strconv.ParseInt(fields[4], 10, 64)
+	return fields[5] == "1" && max(used+rememberUse.Milliseconds(), expires) > now
 }

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +52,12 @@ func escapeGlob(prefix string) string {
 }
 
 // formatMid writes a mid as scripts compare it: 19 digits. None is below 0.
-func formatMid(mid int64) string { return fmt.Sprintf("%019d", max(mid, 0)) }
+func formatMid(mid int64) string {
+	digits := strconv.AppendInt(make([]byte, 0, 24), max(mid, 0), 10)
+	return zeros[len(digits):] + string(digits)
+}
+
+const zeros = "0000000000000000000" // as many as a mid has digits
 
 // parseMid reads a mid with 19 digits, or with as many as it has; "" is 0.
 func parseMid(s string) (int64, error) {

@@ -5,6 +5,8 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,4 +63,50 @@ func TestStandsStillUnderLoad(t *testing.T) {
 		}
 		wait(200 * time.Millisecond)
 	})
+}
+
+// TestServerOfClusterStandsStill: pushes to what other servers have go on as fast as ever, also those of the same call.
+func TestServerOfClusterStandsStill(t *testing.T) {
+	t.Parallel()
+	cluster := redisserver.StartCluster(t, false, "--cluster-require-full-coverage", "no")
+	s := mustOpen(t, redis.Config{Addresses: cluster.Addrs()})
+	var keys []string
+	for i := range 30 {
+		keys = append(keys, fmt.Sprint("k", i))
+		mustAppend(t, s, keys[i])
+	}
+	cluster.Masters[1].Pause()
+	defer cluster.Masters[1].Resume()
+	eventually(t, "the store says which server is away", func() bool {
+		err := s.Healthy()
+		return err != nil && strings.Contains(err.Error(), cluster.Masters[1].Addr)
+	})
+	entries := make([]channel.Entry, 0, len(keys))
+	for _, key := range keys {
+		info, err := s.Info(t.Context(), key)
+		if err == nil {
+			entries = append(entries, entry(key, message.NextMid(time.Now(), info.Last), info.Last))
+		} else {
+			entries = append(entries, entry(key, message.MidAt(time.Now()), 0))
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	start, failed := time.Now(), 0
+	for _, err := range s.Append(ctx, entries) {
+		if err != nil && !errors.Is(err, channel.ErrUnavailable) {
+			t.Errorf("Append = %v, want ErrUnavailable", err)
+		}
+		if err != nil {
+			failed++
+		}
+	}
+	if took := time.Since(start); failed == 0 || failed > 20 || took > time.Second {
+		t.Errorf("%d of 30 appends failed, after %v, want about 10 at once", failed, took)
+	}
+	cluster.Masters[1].Resume()
+	eventually(t, "the store is healthy again", func() bool { return s.Healthy() == nil })
+	for i := range keys {
+		mustAppend(t, s, fmt.Sprint("new", i))
+	}
 }

@@ -91,8 +91,7 @@ func (r *reading) take(m *message.Message) bool {
 
 // readPage returns at most count entries of the stream of key.
 func (s *Store) readPage(ctx context.Context, key string, from, to int64, reverse bool, count int) ([]rueidis.RedisMessage, error) {
-	reply, err := s.read(ctx, func(b rueidis.Builder) rueidis.Completed {
-		stream := s.name(streamKind, key)
+	reply, err := s.read(ctx, s.name(streamKind, key), func(b rueidis.Builder, stream string) rueidis.Completed {
 		if reverse {
 			return b.Xrevrange().Key(stream).End(formatID(to)).Start(formatID(from)).Count(int64(count)).Build()
 		}

@@ -58,8 +58,9 @@ type Store struct {
 
 	maxStored  atomic.Int64
 	maxDevices atomic.Int64
-	created    atomic.Int64          // mid: Redis knows of everything that was stored after it
-	ill        atomic.Pointer[error] // why Redis takes no stored pushes; nil: it does
+	created    atomic.Int64           // mid: Redis knows of everything that was stored after it
+	ill        atomic.Pointer[error]  // why Redis takes no stored pushes; nil: it does
+	out        atomic.Pointer[outage] // of a Redis Cluster; nil: none
 	closed     atomic.Bool
 }
 

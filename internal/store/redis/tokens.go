@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"gopush/internal/channel"
 )
 
 // PutToken implements channel.Tokens.
@@ -35,8 +33,8 @@ func (s *Store) RenewToken(ctx context.Context, key string, hash [32]byte, now t
 
 // Token implements channel.Tokens.
 func (s *Store) Token(ctx context.Context, key string, hash [32]byte) (lifetime time.Duration, expires time.Time, found bool, err error) {
-	reply, err := s.read(ctx, func(b rueidis.Builder) rueidis.Completed {
-		return b.Hget().Key(s.name(tokenKind, key)).Field(string(hash[:])).Build()
+	reply, err := s.read(ctx, s.name(tokenKind, key), func(b rueidis.Builder, name string) rueidis.Completed {
+		return b.Hget().Key(name).Field(string(hash[:])).Build()
 	})
 	if rueidis.IsRedisNil(err) {
 		return 0, time.Time{}, false, nil
@@ -66,7 +64,7 @@ func parseToken(reply rueidis.RedisMessage) (lifetime time.Duration, expires tim
 
 // HasTokens implements channel.Tokens.
 func (s *Store) HasTokens(ctx context.Context, key string) (bool, error) {
-	reply, err := s.read(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Exists().Key(s.name(tokenKind, key)).Build() })
+	reply, err := s.read(ctx, s.name(tokenKind, key), func(b rueidis.Builder, name string) rueidis.Completed { return b.Exists().Key(name).Build() })
 	if err != nil {
 		return false, fmt.Errorf("tokens of %q: %w", key, err)
 	}
@@ -75,10 +73,10 @@ func (s *Store) HasTokens(ctx context.Context, key string) (bool, error) {
 
 // DeleteTokens implements channel.Tokens.
 func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte) (int, error) {
-	if err := s.ready(ctx); err != nil {
+	name := s.name(tokenKind, key)
+	if err := s.readyFor(ctx, name); err != nil {
 		return 0, err
 	}
-	name := s.name(tokenKind, key)
 	commands := rueidis.Commands{s.client.B().Hlen().Key(name).Build(), s.client.B().Del().Key(name).Build()}
 	if len(hashes) > 0 {
 		fields := make([]string, len(hashes))
@@ -97,9 +95,11 @@ func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte
 	return int(n), err
 }
 
+func (s *Store) limitsName() string { return s.cfg.Prefix + "midlimits" }
+
 // MidLimit implements channel.Limits.
 func (s *Store) MidLimit(ctx context.Context) (int64, error) {
-	reply, err := s.read(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Hvals().Key(s.cfg.Prefix + "midlimits").Build() })
+	reply, err := s.read(ctx, s.limitsName(), func(b rueidis.Builder, name string) rueidis.Completed { return b.Hvals().Key(name).Build() })
 	if err != nil {
 		return 0, fmt.Errorf("mid limits: %w", err)
 	}
@@ -112,23 +112,8 @@ func (s *Store) MidLimit(ctx context.Context) (int64, error) {
 
 // SetMidLimit implements channel.Limits.
 func (s *Store) SetMidLimit(ctx context.Context, node string, limit int64) error {
-	if _, err := s.run(ctx, setLimitScript, []string{s.cfg.Prefix + "midlimits"}, node, formatMid(limit)); err != nil {
+	if _, err := s.run(ctx, setLimitScript, []string{s.limitsName()}, node, formatMid(limit)); err != nil {
 		return fmt.Errorf("mid limit of %q: %w", node, err)
 	}
 	return nil
-}
-
-// read sends a command that only reads; once more if the connection broke. The error is channel.ErrUnavailable, or Redis has nothing.
-func (s *Store) read(ctx context.Context, build func(rueidis.Builder) rueidis.Completed) (rueidis.RedisMessage, error) {
-	if err := s.ready(ctx); err != nil {
-		return rueidis.RedisMessage{}, err
-	}
-	reply, err := s.do(ctx, build(s.client.B()))[0].ToMessage()
-	if broken(ctx, err) {
-		reply, err = s.do(ctx, build(s.client.B()))[0].ToMessage()
-	}
-	if err != nil && !rueidis.IsRedisNil(err) {
-		err = fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
-	}
-	return reply, err
 }

@@ -46,8 +46,7 @@ func (s *Store) bySlot(calls []scriptCall) map[uint16][]int {
 	for i := range calls {
 		slot := uint16(0)
 		if s.client.Mode() == rueidis.ClientModeCluster {
-			command := s.client.B().Exists().Key(calls[i].names[0]).Build()
-			slot = command.Slot()
+			slot = s.slotOf(calls[i].names[0])
 		}
 		groups[slot] = append(groups[slot], i)
 	}

@@ -1,6 +1,6 @@
 -- What is kept of one key, all in one slot of a Redis Cluster. Mids are 19 digits here: as strings they compare as the numbers
 -- do, which would not be exact in Lua. Times are ms since the epoch, by the clock of the node that calls.
-local R = KEYS[1] -- record, a hash: the fields of rec below
+local R = KEYS[1] -- record: the fields of rec below, in their order, as text
 local S = KEYS[2] -- stream of messages: p(rev) x (expires) g(id) f(orm) v (payload); its groups have what is pending
 local X = KEYS[3] -- sorted set of those mids that expire before an older message does, by when
 local G = KEYS[4] -- hash, by group: "LAST READ CONSUMERS"
@@ -23,18 +23,21 @@ end
 
 -- load reads the record, and forgets one that is old enough.
 local function load()
-  local v = call('HMGET', R, 'last', 'added', 'since', 'used', 'x', 'exists', 'groups', 'sd', 'rd')
-  if not v[1] then return end
+  local v = call('GET', R)
+  if not v then return end
+  local last, added, since, used, x, exists, groups, early, sd, rd =
+    v:match('^(%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+) (%d) (%d+) (%d+)$')
   rec = {
-    last = v[1], -- mid
-    added = tonumber(v[2]),
-    since = v[3], -- mid
-    used = tonumber(v[4]), -- when something was appended, or a group used
-    x = tonumber(v[5]), -- no message expires after
-    exists = v[6] == '1',
-    groups = tonumber(v[7]), -- how many
-    sd = tonumber(v[8]), -- when Redis forgets S and X
-    rd = tonumber(v[9]), -- when Redis forgets the rest
+    last = last, -- mid
+    added = tonumber(added),
+    since = since, -- mid
+    used = tonumber(used), -- when something was appended, or a group used
+    x = tonumber(x), -- no message expires after
+    exists = exists == '1',
+    groups = tonumber(groups), -- how many
+    early = early == '1', -- there may be some in X
+    sd = tonumber(sd), -- when Redis forgets S and X
+    rd = tonumber(rd), -- when Redis forgets the rest
   }
   if math.max(rec.used + REMEMBER, rec.x) <= now then
     if not reads then call('DEL', R, S, X, G, C) end
@@ -45,7 +48,7 @@ end
 -- make begins a record; what Redis has of an older one is gone.
 local function make()
   call('DEL', S, X, G, C)
-  rec = { last = ZERO, added = 0, since = since, used = now, x = 0, exists = false, groups = 0, sd = 0, rd = 0 }
+  rec = { last = ZERO, added = 0, since = since, used = now, x = 0, exists = false, groups = 0, early = false, sd = 0, rd = 0 }
 end
 
 -- save writes the record, and has Redis forget the key in time: messages when the last has expired, where there are no groups.
@@ -58,19 +61,22 @@ local function save()
     messages = true
     rec.sd = rec.groups > 0 and rec.rd or math.min(rec.rd, rec.x + math.max(MINUTE, math.floor((rec.x - now) / 8)))
   end
-  call('HSET', R, 'last', rec.last, 'added', rec.added, 'since', rec.since, 'used', rec.used, 'x', rec.x,
-    'exists', rec.exists and '1' or '0', 'groups', rec.groups, 'sd', rec.sd, 'rd', rec.rd)
+  local v = string.format('%s %d %s %d %d %d %d %d %d %d', rec.last, rec.added, rec.since, rec.used, rec.x,
+    rec.exists and 1 or 0, rec.groups, rec.early and 1 or 0, rec.sd, rec.rd)
   if all then
-    call('PEXPIRE', R, rec.rd - now)
+    local left = string.format('%d', rec.rd - now)
+    call('SET', R, v, 'PX', left)
     if rec.groups > 0 then
-      call('PEXPIRE', G, rec.rd - now)
-      call('PEXPIRE', C, rec.rd - now)
+      call('PEXPIRE', G, left)
+      call('PEXPIRE', C, left)
     end
+  else
+    call('SET', R, v, 'KEEPTTL')
   end
   if messages then
     local left = math.max(MINUTE, rec.sd - now)
     call('PEXPIRE', S, left)
-    call('PEXPIRE', X, left)
+    if rec.early then call('PEXPIRE', X, left) end
   end
 end
 
