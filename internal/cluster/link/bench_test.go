@@ -67,3 +67,17 @@ func BenchmarkRelay(b *testing.B) {
 	one.handler.wait(b, "all", func() bool { return one.handler.count >= sent })
 	end(sent)
 }
+
+// BenchmarkForwardAlone is a live push that waits for the one before it.
+func BenchmarkForwardAlone(b *testing.B) {
+	_, _, to := pair(b, nil)
+	told := make(chan struct{}, 1)
+	pushes := []message.Push{{Key: "k", Payload: make([]byte, 100)}}
+	b.ReportAllocs()
+	end := reportCPU(b)
+	for b.Loop() {
+		to.Publish(pushes, func([]message.Receipt) { told <- struct{}{} })
+		<-told
+	}
+	end(b.N)
+}

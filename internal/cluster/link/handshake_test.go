@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,13 +207,13 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 
 func TestGreetings(t *testing.T) {
 	t.Parallel()
-	joined := false
+	var joined atomic.Bool
 	one := start(t, "n1", nil)
 	two := start(t, "n2", func(cfg *link.Config) {
 		self := cfg.Self
 		cfg.Self = func() link.Hello {
 			h := self()
-			h.Joined, h.Weight, h.TCP = joined, 3, []string{"h:1"}
+			h.Joined, h.Weight, h.TCP = joined.Load(), 3, []string{"h:1"}
 			return h
 		}
 	})
@@ -222,7 +223,7 @@ func TestGreetings(t *testing.T) {
 	if want := (link.Hello{Name: "n2", Instance: "n2-1", Weight: 3, TCP: []string{"h:1"}}); fmt.Sprint(h, ok) != fmt.Sprint(want, true) {
 		t.Errorf("Hello = %+v, want %+v", h, want)
 	}
-	joined = true
+	joined.Store(true)
 	two.links.Announce()
 	one.handler.event(t, "greeted n2 true")
 	one.links.Announce() // nobody has to be told
