@@ -71,12 +71,12 @@ func (c *Cluster) startPart(v *view, from channel.SinkID, told bool, p *part) (p
 		p.takeNow(failed(len(p.pushes), fmt.Errorf("%w (owner %q)", errAlone, p.owner)))
 		return 0
 	}
-	l.Publish(p.pushes, func(r []message.Receipt) {
+	l.Start(p.pushes, func(r []message.Receipt) {
 		if p.take(r) && told {
-			c.hub.Flush(channel.SinkSet(1) << from)
+			c.touch(channel.SinkSet(1) << from) // peers.Flush follows
 		}
 	})
-	return 0
+	return channel.SinkSet(1) << c.sink // so that what is started together is sent together
 }
 
 func failed(n int, err error) []message.Receipt {

@@ -34,7 +34,6 @@ type accepted struct {
 
 	number int  // among the sink's links; guarded by sink.mu, like what follows
 	gone   bool // the link has broken: nothing is followed any more
-	dirty  bool // it is in sink.dirty; guarded by sink.flushing
 }
 
 // maxAsks bounds the questions of a link that are being answered: more fail.
@@ -223,7 +222,7 @@ func (c *carried) done(receipts []message.Receipt) {
 		q.keep(b)
 	}
 	q.mu.Unlock()
-	c.to.sink.soil(c.to)
+	c.to.sink.soil(q)
 }
 
 func appendReceipt(b []byte, r *message.Receipt) []byte {

@@ -75,19 +75,40 @@ func (c *calls) take(one *call) (done func([]message.Receipt)) {
 // Publish has the peer carry out pushes, marked as forwarded: it does not pass them on. Those of one link to one key keep the order
 // in which Publish was called; as with channel.Hub, after one failed the later ones to its key in the same call are skipped. done is told
 // of a receipt for each exactly once: by anybody, perhaps before Publish returns; it must not block. An Err of a receipt wraps one of
-// package message's: ErrUnavailable where the link is down, breaks before the call was written, or has MaxQueueBytes under way;
+// package message's: ErrUnavailable where the link is down, breaks before the call was written, or has MaxQueueBytes under way (any one call is taken where nothing is);
 // ErrUnknown where it breaks later or no answer comes for twice store_timeout; else what the peer said.
 // The slice may be used again when Publish has returned; payloads are never changed.
+// Handler.Flush follows done, or several of them, by the same goroutine.
 func (l *Link) Publish(pushes []message.Push, done func([]message.Receipt)) {
+	if d := l.start(pushes, done); d != nil {
+		d.queue.mu.Lock()
+		d.queue.unlock()
+	}
+}
+
+// Start is Publish for who starts several, and then flushes the sink that Links have attached to Keys: what was started is
+// written together then.
+func (l *Link) Start(pushes []message.Push, done func([]message.Receipt)) {
+	if d := l.start(pushes, done); d != nil {
+		l.links.sink.soil(&d.queue)
+	}
+}
+
+// start queues pushes, and returns for what connection; nil: done was told.
+func (l *Link) start(pushes []message.Push, done func([]message.Receipt)) *dialled {
 	err := error(nil)
-	if d := l.current.Load(); d != nil {
+	d := l.current.Load()
+	if d != nil {
 		err = d.publish(pushes, done)
 	} else {
 		err = l.unreachable(l.Err())
 	}
-	if err != nil {
-		l.tellFailed(done, len(pushes), err)
+	if err == nil {
+		return d
 	}
+	l.tellFailed(done, len(pushes), err)
+	l.links.cfg.Handler.Flush()
+	return nil
 }
 
 // unreachable is what a push fails with that was not sent.
@@ -127,7 +148,7 @@ func (d *dialled) publish(pushes []message.Push, done func([]message.Receipt)) e
 		d.addPush(&pushes[i], i < len(pushes)-1)
 	}
 	d.calls.add(call{done: done, pushes: len(pushes), bytes: bytes, since: now})
-	d.queue.unlock()
+	d.queue.mu.Unlock()
 	d.link.links.Stats.Forwarded.Add(int64(len(pushes)))
 	return nil
 }
@@ -138,7 +159,7 @@ func (d *dialled) refuses(bytes int) error {
 	switch {
 	case d.closed != nil:
 		return d.link.unreachable(d.closed)
-	case d.calls.bytes+bytes > most || d.queue.size > 2*most:
+	case d.calls.bytes > 0 && d.calls.bytes+bytes > most || d.queue.size > 2*most:
 		return fails(message.ErrUnavailable, "node %s does not keep up: %d bytes of pushes wait for its answer", d.link.name, d.calls.bytes)
 	}
 	return nil
@@ -236,6 +257,7 @@ func (d *dialled) receipts(args [][]byte) error {
 	d.queue.mu.Unlock()
 	if done != nil {
 		done(receipts)
+		d.posted = true
 	}
 	return nil
 }
@@ -263,11 +285,13 @@ func (d *dialled) failLate() {
 		d.queue.mu.Lock()
 		if d.calls.head == len(d.calls.list) || now.Sub(d.calls.list[d.calls.head].since) < after {
 			d.queue.mu.Unlock()
+			d.flush()
 			return
 		}
 		n := d.calls.list[d.calls.head].pushes
 		done := d.calls.take(&d.calls.list[d.calls.head])
 		d.queue.mu.Unlock()
+		d.posted = true
 		d.link.tellFailed(done, n, fails(message.ErrUnknown, "node %s has not answered for %v", d.link.name, after))
 	}
 }
@@ -290,6 +314,7 @@ func (d *dialled) fail(err error) {
 			d.link.tellFailed(one.done, one.pushes, d.link.unreachable(err))
 		}
 	}
+	d.link.links.cfg.Handler.Flush()
 	for _, a := range asks {
 		a.end(d.link.unreachable(err))
 	}

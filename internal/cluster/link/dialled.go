@@ -22,7 +22,7 @@ type dialled struct {
 	most atomic.Int64 // max_message_bytes of the peer
 
 	in      input // owned by the reader, like what follows
-	posted  bool  // messages were told of, and no Flush
+	posted  bool  // messages were told of, or receipts, and no Flush
 	lastKey string
 	looked  time.Time // when calls were looked at for those that are late
 
@@ -192,7 +192,7 @@ func (d *dialled) parse() error {
 	}
 }
 
-// flush follows messages that were told.
+// flush follows what was told.
 func (d *dialled) flush() {
 	if d.posted {
 		d.posted = false

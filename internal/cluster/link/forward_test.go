@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gopush/internal/channel"
 	"gopush/internal/cluster/link"
 	"gopush/internal/message"
 )
@@ -124,6 +125,33 @@ func TestPublishKeepsTheOrderOfCalls(t *testing.T) {
 			t.Fatalf("call %d got mid %d, call %d before it %d", i, mids[i], i-3, mids[i-3])
 		}
 	}
+}
+
+// What is started together is written together, when the sink is flushed; who was told is flushed after that.
+func TestStartIsWrittenWhenTheSinkIsFlushed(t *testing.T) {
+	t.Parallel()
+	one, _, to := pair(t, func(cfg *link.Config) { cfg.Beat = time.Hour }) // a beat would write it, too
+	told := make(chan error, 10)
+	for range 10 {
+		to.Start([]message.Push{{Key: "k"}}, func(r []message.Receipt) { told <- r[0].Err })
+	}
+	one.keys.Flush(channel.SinkSet(1) << one.keys.links)
+	for range 10 {
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+	}
+	one.handler.wait(t, "a flush", func() bool { return one.handler.flushes > 0 })
+	one.links.SetPeers(nil)
+	one.handler.event(t, "down n2")
+	one.handler.mu.Lock()
+	before := one.handler.flushes
+	one.handler.mu.Unlock()
+	to.Start([]message.Push{{Key: "k"}}, func(r []message.Receipt) { told <- r[0].Err })
+	if err := <-told; !errors.Is(err, message.ErrUnavailable) {
+		t.Error(err)
+	}
+	one.handler.wait(t, "a flush", func() bool { return one.handler.flushes > before })
 }
 
 func TestPublishToWhoIsNotLinkedFailsAtOnce(t *testing.T) {

@@ -43,7 +43,7 @@ type Handler interface {
 	// DroppedPattern is Dropped for a pattern.
 	DroppedPattern(name, pattern string)
 
-	// Flush follows one or more of Message and PatternMessage.
+	// Flush follows one or more of Message, PatternMessage, and of what Link.Publish was given as done.
 	Flush()
 }
 

@@ -29,6 +29,12 @@ type local struct {
 	idemKey []byte                 // of the last push
 	mute    bool                   // pushes are never answered
 	own     channel.SinkID         // of subscribers of its own, who do not care
+	links   channel.SinkID         // of the links
+}
+
+func (k *local) Attach(s channel.Sink) channel.SinkID {
+	k.links = k.Hub.Attach(s)
+	return k.links
 }
 
 func (k *local) Start(from channel.SinkID, pushes []message.Push, done func([]message.Receipt)) ([]message.Receipt, channel.SinkSet) {
@@ -115,6 +121,7 @@ type handler struct {
 	forget bool                          // messages and follows are counted only
 
 	answered int // follows
+	flushes  int
 }
 
 func newHandler() *handler {
@@ -186,6 +193,7 @@ func (h *handler) Flush() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.since = 0
+	h.flushes++
 	h.told.Broadcast()
 }
 

@@ -45,6 +45,8 @@ type queue struct {
 	size   int     // bytes that wait or are being written
 	asleep bool    // the writer waits for wake
 	ending bool    // the writer ends when nothing waits
+
+	dirty bool // it is in sink.dirty; guarded by sink.flushing
 }
 
 func (q *queue) init(c *chunks, taking func()) {

@@ -10,7 +10,7 @@ import (
 )
 
 // sink is all links that were accepted, as the channels of this node see them: what is released is
-// posted once, and written to each link that follows its key. Lock order: a bucket of channels, sink.mu, a queue.
+// posted once, and written to each link that follows its key. To flush it also writes what was begun for other nodes (Link.Start). Lock order: a bucket of channels, sink.mu, a queue.
 type sink struct {
 	links *Links         // set when made, never changed
 	id    channel.SinkID // set by New
@@ -23,7 +23,7 @@ type sink struct {
 	frame  []byte               // of the message that is being posted
 
 	flushing sync.Mutex
-	dirty    []*accepted // links that something was queued for, and not woken for
+	dirty    []*queue    // that something was added to, and the writer not woken for
 	soiled   atomic.Bool // there are some
 }
 
@@ -100,7 +100,7 @@ func (s *sink) writeTo(a *accepted, payload []byte) {
 	a.queue.add(s.frame, payload)
 	a.queue.mu.Unlock()
 	s.links.Stats.Relayed.Add(1)
-	s.soil(a)
+	s.soil(&a.queue)
 }
 
 // dropMember ends a follow for which there was no room. What it held in the channels is taken back later. mu is locked.
@@ -119,13 +119,13 @@ func (s *sink) Crowded() bool { return false }
 // Admit lets everybody in. It is channel.Sink's.
 func (s *sink) Admit() {}
 
-// soil notes that something was queued for a.
-func (s *sink) soil(a *accepted) {
+// soil notes that something was added to q.
+func (s *sink) soil(q *queue) {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
-	if !a.dirty {
-		a.dirty = true
-		s.dirty = append(s.dirty, a)
+	if !q.dirty {
+		q.dirty = true
+		s.dirty = append(s.dirty, q)
 		s.soiled.Store(true)
 	}
 }
@@ -137,11 +137,11 @@ func (s *sink) Flush() {
 	}
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
-	for i, a := range s.dirty {
-		a.dirty = false
+	for i, q := range s.dirty {
+		q.dirty = false
 		s.dirty[i] = nil
-		a.queue.mu.Lock()
-		a.queue.unlock()
+		q.mu.Lock()
+		q.unlock()
 	}
 	s.dirty = s.dirty[:0]
 	s.soiled.Store(false)
