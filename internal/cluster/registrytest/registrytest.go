@@ -23,6 +23,9 @@ type Kind struct {
 // Run holds a kind of registry to what cluster.Registry promises.
 func Run(t *testing.T, k Kind) {
 	t.Helper()
+	if beProcess(t, k) {
+		return
+	}
 	server := k.Start(t)
 	t.Run("while the server is there", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *group){
@@ -32,6 +35,7 @@ func Run(t *testing.T, k Kind) {
 			"a lost session begins anew":                   lostSession,
 			"a broken connection changes nothing":          brokenConnection,
 			"another server goes on with a session":        anotherServer,
+			"a process that was halted comes again":        halted,
 			"what is seen late is seen":                    lateWatch,
 			"two clusters do not see each other":           twoPrefixes,
 			"what is no process is passed over":            litter,
