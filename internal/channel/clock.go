@@ -136,7 +136,11 @@ func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
 // clock instead of passing the limit: they are an order before they are a time.
 func (k *clock) time(now time.Time) int64 {
-	return max(k.floor.Load(), min(message.MidAt(now), k.limit.Load()-k.reserve))
+	limit := k.limit.Load()
+	if limit == 0 {
+		limit = math.MaxInt64 // none was written yet: before there is one, above the clock, there is no mid
+	}
+	return max(k.floor.Load(), min(message.MidAt(now), limit-k.reserve))
 }
 
 // next mints the mid after last at now, or returns false: there is none left below the limit.

@@ -56,3 +56,14 @@ func TestRaiseRefusesNoPush(t *testing.T) {
 		}
 	}
 }
+
+// Before it has minted anything a node of a cluster tells the time, and what it pushes then is above.
+func TestPositionBeforeTheFirstMid(t *testing.T) {
+	t.Parallel()
+	h, _ := open(t, memory.New(memory.Config{}), 1, func(c *channel.Config) { c.Owns = func(string) bool { return true } })
+	before := message.MidAt(time.Now().Add(-time.Second))
+	position := h.Position()
+	if r := publish(t, h, push("k", "first", time.Minute))[0]; r.Err != nil || position < before || r.Mid <= position {
+		t.Errorf("Position = %d, want at least %d and below the first mid, %d (%v)", position, before, r.Mid, r.Err)
+	}
+}
