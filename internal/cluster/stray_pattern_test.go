@@ -27,7 +27,7 @@ func TestAPatternSeesAStrayOnce(t *testing.T) {
 		s := textOf(nodes[0].sink.of("key*"))
 		return strings.Contains(s, "1") && strings.Contains(s, "2")
 	})
-	if got := textOf(nodes[0].sink.of("key*")); got != "12" {
-		t.Errorf("the pattern's subscriber sees %q, want 12", got)
+	if got := textOf(nodes[0].sink.of("key*")); got != "12" && got != "21" { // two nodes post them, over a link each
+		t.Errorf("the pattern's subscriber sees %q, want 1 and 2", got)
 	}
 }
