@@ -32,7 +32,7 @@ SIGTERM and Ctrl-C let queues empty, close the store and end with 0; a second on
 `
 }
 
-// Run opens a node, says where it listens, and serves until ctx ends.
+// Run opens a node, serves until ctx ends, and says where it listens when it does.
 func (s *serveCmd) Run(ctx context.Context, app *kong.Kong, line commandLine) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -45,10 +45,17 @@ func (s *serveCmd) Run(ctx context.Context, app *kong.Kong, line commandLine) er
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	greet(app.Stdout, s.Config, n.Addrs())
+	initial := s.Config
 
-	var reloading sync.WaitGroup
-	reloading.Go(func() {
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		select {
+		case <-n.Ready():
+			greet(app.Stdout, initial, n.Addrs())
+		case <-ctx.Done():
+		}
+	})
+	beside.Go(func() {
 		for range hangups {
 			s.reload(line, n, log)
 		}
@@ -56,7 +63,7 @@ func (s *serveCmd) Run(ctx context.Context, app *kong.Kong, line commandLine) er
 	err = n.Run(ctx)
 	signal.Stop(hangups)
 	close(hangups)
-	reloading.Wait()
+	beside.Wait()
 	return err
 }
 

@@ -46,6 +46,7 @@ type Cluster struct {
 	joined  atomic.Bool          // between Join and Leave
 	seeing  sync.Mutex           // held while the nodes change
 	linked  chan struct{}        // has room for one: a link has come up
+	owning  chan struct{}        // closed when this node first owns keys
 	relays  relays
 	pattern patterns
 	strays  strays
@@ -60,7 +61,7 @@ func New(cfg Config) *Cluster {
 	if cfg.StoreTimeout == 0 {
 		cfg.StoreTimeout = 2 * time.Second
 	}
-	c := &Cluster{cfg: cfg, linked: make(chan struct{}, 1)}
+	c := &Cluster{cfg: cfg, linked: make(chan struct{}, 1), owning: make(chan struct{})}
 	c.view.Store(&view{})
 	c.relays.init()
 	c.strays.keys = map[string]time.Time{}

@@ -51,6 +51,19 @@ func (v *view) node(name string) (Node, bool) {
 	return v.nodes[i], true
 }
 
+// Owning returns what is closed when this node first owns keys.
+func (c *Cluster) Owning() <-chan struct{} { return c.owning }
+
+func (c *Cluster) tellOwning(v *view) {
+	select {
+	case <-c.owning:
+	default:
+		if v.self != "" {
+			close(c.owning)
+		}
+	}
+}
+
 // see has nodes be who is there. That nobody is there is not believed of a registry: then what was known holds.
 func (c *Cluster) see(ctx context.Context, nodes []Node) {
 	c.seeing.Lock()
@@ -73,6 +86,7 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 		c.raise(ctx)
 	}
 	c.view.Store(v)
+	c.tellOwning(v)
 	c.links.SetPeers(c.peersOf(v.nodes))
 	relayed, left := c.hub.Reown()
 	c.follow(relayed)

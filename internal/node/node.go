@@ -55,6 +55,7 @@ type Node struct {
 	cfg      atomic.Pointer[config.Config] // swapped by Reload
 	settings atomic.Pointer[web.Settings]  // made of cfg
 	stopping atomic.Bool
+	ready    chan struct{} // closed by Run
 	reloaded chan struct{} // of one: cfg was swapped
 }
 
@@ -77,7 +78,7 @@ type httpServer struct {
 // Open makes a node that listens already; Run serves. A configuration that Validate refuses
 // is the caller's mistake.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
-	n := &Node{log: log, level: level, started: time.Now(), metrics: prometheus.NewRegistry(), reloaded: make(chan struct{}, 1)}
+	n := &Node{log: log, level: level, started: time.Now(), metrics: prometheus.NewRegistry(), reloaded: make(chan struct{}, 1), ready: make(chan struct{})}
 	n.cfg.Store(&cfg)
 	n.settings.Store(settingsOf(&cfg))
 	err := n.open(ctx, &cfg)
@@ -207,6 +208,9 @@ func engineOf(name string) comet.Engine {
 	}
 	return comet.EngineAuto
 }
+
+// Ready returns what is closed when Run serves, and in a cluster the node owns keys, or has waited long enough for that.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Addrs returns where the node listens.
 func (n *Node) Addrs() Addrs { return n.addrs }

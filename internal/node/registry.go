@@ -69,6 +69,19 @@ func (n *Node) join(ctx context.Context) {
 	}
 }
 
+// readyWithin is how long a node that starts waits to own keys. After it the registry is away, or another process serves under its name.
+const readyWithin = 5 * time.Second
+
+// awaitOwning waits until the node owns keys: before, pushes fail since it is not known who does.
+func (n *Node) awaitOwning(ctx context.Context) {
+	select {
+	case <-n.cluster.Owning():
+	case <-time.After(readyWithin):
+		n.log.Warn("this node owns no keys yet: /readyz tells why")
+	case <-ctx.Done():
+	}
+}
+
 // notJoined says what failed, unless the node is stopping.
 func (n *Node) notJoined(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {

@@ -15,7 +15,7 @@ func (n *Node) Run(ctx context.Context) error {
 	hubCtx, stopHub := context.WithCancel(context.WithoutCancel(ctx))
 	clusterCtx, stopCluster := context.WithCancel(context.WithoutCancel(ctx))
 	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
-	var hub, cluster, gateway, servers, revoked sync.WaitGroup
+	var hub, cluster, gateway, servers, revoked, joining sync.WaitGroup
 	hub.Go(func() { n.hub.Run(hubCtx) })
 	hub.Go(func() { n.keepMemory(hubCtx) })
 	gateway.Go(func() { n.gateway.Run(gatewayCtx) })
@@ -25,10 +25,13 @@ func (n *Node) Run(ctx context.Context) error {
 	revoked.Go(func() { n.endRevoked(ctx) })
 	if n.cluster != nil {
 		cluster.Go(func() { n.cluster.Run(clusterCtx) })
-		n.join(ctx) // it serves already
+		joining.Go(func() { n.join(ctx) }) // it serves already
+		n.awaitOwning(ctx)
 	}
+	close(n.ready)
 
 	revoked.Wait() // until ctx ends
+	joining.Wait()
 	n.log.Info("stopping", "connections", n.gateway.Connections())
 	n.stopping.Store(true)
 	timeout := time.Duration(n.cfg.Load().ShutdownTimeout)
