@@ -1,8 +1,11 @@
 package channel
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -13,6 +16,9 @@ import (
 //	loaders ─> take ─> build ─> Store.Append ─> settle ─> release, receipts
 //	             ^                                │
 //	             └──────────── pushes that came meanwhile; loaders, if the store is to be asked first
+//
+// It waits for the disk itself, if that is how the store is: nothing can interrupt that. Where the store has not come back when
+// its time is up, another goroutine goes on as the appender: overdue.
 
 // Bounds of one append: the rest goes into the next one.
 const (
@@ -34,6 +40,9 @@ type batch struct {
 	since   time.Time // when the oldest push that is to be stored came
 	bytes   int
 	timeout timeout
+
+	mu      sync.Mutex
+	storing context.Context // of the append under way; nil: there is none. Guarded by mu
 }
 
 // maxSpareEntries is how many entries a batch keeps room for between turns.
@@ -64,49 +73,93 @@ type work struct {
 	results []error    // of the entries
 }
 
-func (h *Hub) runAppender() {
+// runAppender is the appender until nothing waits and the hub is closed, or until it does not come back from the store.
+func (h *Hub) runAppender(b *batch) {
 	var channels []*Channel
-	var b batch
-	defer b.timeout.end()
 	for {
 		if channels = h.appending.take(channels, maxBatchChannels); len(channels) == 0 {
+			b.timeout.end()
 			return
 		}
-		h.turn(&b, channels)
+		if !h.turn(b, channels) {
+			return
+		}
 		clear(channels)
 	}
 }
 
-// turn stores and releases what waits in channels.
-func (h *Hub) turn(b *batch, channels []*Channel) {
+// turn stores and releases what waits in channels. It returns false if b is another appender's since.
+func (h *Hub) turn(b *batch, channels []*Channel) bool {
 	b.begin(len(channels), h.clock.now())
 	for i, c := range channels {
 		w := &b.works[i]
 		w.place = h.placeOf(c)
 		h.Flush(h.build(b, w))
 	}
-	kept := h.append(b)
+	if len(b.entries) > 0 {
+		ctx := b.storeUntil(h)
+		results := h.cfg.Store.Append(ctx, b.entries)
+		if !b.stored(ctx) {
+			return false
+		}
+		h.finish(b, results)
+	} else {
+		h.finish(b, nil)
+	}
+	return true
+}
+
+// finish releases what was stored of b, of which these are the results, and answers.
+func (h *Hub) finish(b *batch, results []error) {
+	kept := slices.ContainsFunc(results, isUnknown) // the store may still look at the entries
 	var touched SinkSet
 	for i := range b.works {
-		touched |= h.settle(&b.works[i])
+		w := &b.works[i]
+		w.results, results = results[:len(w.entries)], results[len(w.entries):]
+		touched |= h.settle(w)
 	}
 	h.Flush(touched)
 	b.end(kept)
 }
 
-// append stores b's entries, by the moment that the oldest of them times out. kept: the store
-// has not told what became of one, and may still look at them.
-func (h *Hub) append(b *batch) (kept bool) {
-	if len(b.entries) == 0 {
+// storeUntil begins an append, which has until the oldest push of b times out.
+func (b *batch) storeUntil(h *Hub) context.Context {
+	deadline, slack := h.deadline(b.since)
+	ctx := b.timeout.until(deadline, slack, h.cfg.StoreTimeout/grace, func(ctx context.Context) { h.overdue(b, ctx) })
+	b.mu.Lock()
+	b.storing = ctx
+	b.mu.Unlock()
+	return ctx
+}
+
+// stored ends the append that has ctx, and tells whether b is still the caller's.
+func (b *batch) stored(ctx context.Context) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.storing != ctx {
 		return false
 	}
-	results := h.cfg.Store.Append(b.timeout.until(h.deadline(b.since)), b.entries)
-	kept = slices.ContainsFunc(results, isUnknown)
-	for i := range b.works {
-		w := &b.works[i]
-		w.results, results = results[:len(w.entries)], results[len(w.entries):]
-	}
-	return kept
+	b.storing = nil
+	return true
 }
+
+// overdue goes on with b, as the appender, if the append that has ctx has not come back: nobody knows whether it stores anything.
+func (h *Hub) overdue(b *batch, ctx context.Context) {
+	b.mu.Lock()
+	mine := b.storing == ctx
+	if mine {
+		b.storing = nil
+		h.appenders.Add(1) // while the one that has not come back still counts
+	}
+	b.mu.Unlock()
+	if !mine {
+		return
+	}
+	defer h.appenders.Done()
+	h.finish(b, slices.Repeat([]error{errOverdue}, len(b.entries)))
+	h.runAppender(b)
+}
+
+var errOverdue = fmt.Errorf("%w: the store has not answered in time", ErrUnknown)
 
 func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }

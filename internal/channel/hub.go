@@ -61,19 +61,20 @@ func setDefault[T int | time.Duration](v *T, to T) {
 type Hub struct {
 	Stats Stats
 
-	cfg       Config       // set at Open, never changed
-	clock     *clock       //
-	seed      maphash.Seed //
-	buckets   []bucket     //
-	maxKey    atomic.Int64 // max_key_bytes, may be reloaded
-	maxBytes  atomic.Int64 // max_message_bytes, may be reloaded
-	maxSubs   atomic.Int64 // max_subscribers_per_key, may be reloaded
-	patterns  patterns     //
-	sinks     []Sink       // set by Attach, before Run
-	loading   readyQueue   // channels of which the store has to be asked something first
-	appending readyQueue   // channels with pushes to store
-	strays    strays       // keys that were appended to though another node owns them
-	turns     sync.Pool    // of *turnHere: what who stores needs for it, with Config.Instant
+	cfg       Config         // set at Open, never changed
+	clock     *clock         //
+	seed      maphash.Seed   //
+	buckets   []bucket       //
+	maxKey    atomic.Int64   // max_key_bytes, may be reloaded
+	maxBytes  atomic.Int64   // max_message_bytes, may be reloaded
+	maxSubs   atomic.Int64   // max_subscribers_per_key, may be reloaded
+	patterns  patterns       //
+	sinks     []Sink         // set by Attach, before Run
+	loading   readyQueue     // channels of which the store has to be asked something first
+	appending readyQueue     // channels with pushes to store
+	appenders sync.WaitGroup // the appender, and those that have not come back from the store
+	strays    strays         // keys that were appended to though another node owns them
+	turns     sync.Pool      // of *turnHere: what who stores needs for it, with Config.Instant
 }
 
 // Open makes a hub over cfg.Store. Run must be running for stored pushes to end.
@@ -120,12 +121,13 @@ func (h *Hub) Run(ctx context.Context) {
 	for range numLoaders() {
 		loaders.Go(h.runLoader)
 	}
-	wg.Go(h.runAppender)
+	h.appenders.Go(func() { h.runAppender(new(batch)) })
 	wg.Go(func() { h.clock.run(ctx) })
 	<-ctx.Done()
 	h.loading.close()
 	loaders.Wait()
 	h.appending.close()
+	h.appenders.Wait()
 	wg.Wait()
 }
 

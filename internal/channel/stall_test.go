@@ -220,3 +220,60 @@ func TestABatchIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// hanging is a store whose first append comes back when the test says so, whatever its context says.
+type hanging struct {
+	*memory.Store
+	calls   atomic.Int64
+	release chan struct{}
+}
+
+func (s *hanging) Append(ctx context.Context, entries []channel.Entry) []error {
+	results := s.Store.Append(ctx, entries)
+	if s.calls.Add(1) == 1 {
+		<-s.release
+	}
+	return results
+}
+
+// An append that does not come back is given up when its pushes have waited for store_timeout: they are answered, once, and others
+// are stored meanwhile.
+func TestAnAppendThatDoesNotComeBackIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &hanging{Store: memory.New(memory.Config{}), release: make(chan struct{})}
+		h, sinks := open(t, s, 1, func(c *channel.Config) { c.StoreTimeout = 2 * time.Second })
+		c, _, barrier := subscribe(t, h, sinks[0], "k", 1)
+		var pushes sync.WaitGroup
+		start := func(key, payload string, expire time.Duration, want error) {
+			began := time.Now()
+			pushes.Go(func() {
+				r := publish(t, h, push(key, payload, expire))[0]
+				if took := time.Since(began); !errors.Is(r.Err, want) || took > 2*time.Second {
+					t.Errorf("push of %q to %s: %v after %v, want %v after 2 s at most", payload, key, r.Err, took, want)
+				}
+			})
+			synctest.Wait()
+		}
+		start("k", "hangs", time.Minute, channel.ErrUnknown)
+		time.Sleep(time.Second)
+		start("k", "live", 0, nil)
+		start("other", "behind", time.Minute, nil)
+		pushes.Wait()
+		start("k", "next", time.Minute, nil)
+		pushes.Wait()
+		close(s.release)
+		synctest.Wait()
+		start("other", "later", time.Minute, nil)
+		pushes.Wait()
+
+		var got string
+		for _, m := range sinks[0].of(c) {
+			got += string(m.Payload) + " "
+		}
+		if got != "hangs live next " {
+			t.Errorf("posted %q, want hangs, live, next", got)
+		}
+		checkChain(t, sinks[0].of(c), barrier)
+	})
+}

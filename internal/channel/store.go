@@ -49,8 +49,9 @@ type Store interface {
 	// (Prev is not the key's last stored mid), a *Duplicate with the first mid of the same
 	// IdemKey, ErrUnavailable (not stored) or ErrUnknown (it may or may not be there). Entries of
 	// one key stand in order and chain their Prev: after one that was refused the later ones of its key are refused, too, even if somebody else's
-	// last mid happens to be their Prev. It returns by ctx's deadline. The entries are
-	// the store's until then, and for good when one is ErrUnknown; payloads are never changed. An entry's Trim is
+	// last mid happens to be their Prev. What has not begun when ctx ends is given up; whoever calls may be the one who waits for a disk
+	// that hangs, so that it may come back later. The entries are the store's until it returns, and for good when one is ErrUnknown; payloads
+	// are never changed. An entry's Trim is
 	// carried out in the same commit, after it.
 	Append(ctx context.Context, entries []Entry) []error
 
