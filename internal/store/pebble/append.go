@@ -30,7 +30,7 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 		n++
 	}
 	results := make([]error, n)
-	err := s.do(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
+	err := s.doHere(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
 		var refused map[string]error
 		for i := range results {
 			e := &entries[i]

@@ -23,7 +23,7 @@ func (s *Store) Claim(ctx context.Context, cl message.Claim, mids []int64) (clai
 	if err != nil {
 		return nil, err
 	}
-	err = s.doGroup(ctx, cl.Key, cl.Group, op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
+	err = s.doGroup(ctx, cl.Key, cl.Group, &op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
 		if err := s.room(c, g, cl.Consumer); err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (s *Store) AutoClaim(ctx context.Context, cl message.Claim, from int64, cou
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	err = s.doGroup(ctx, cl.Key, cl.Group, op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
+	err = s.doGroup(ctx, cl.Key, cl.Group, &op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
 		if err := s.room(c, g, cl.Consumer); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
@@ -28,8 +29,12 @@ type op struct {
 	// apply puts the op's writes into a commit. It may be called again for another commit, when
 	// nothing of the first was written. Its error means that the records could not be read.
 	apply func(*commit) error
-	done  chan error // buffered: nil if it is durable, or lazy and written
+	done  chan error  // buffered: nil if it is durable, or lazy and written
+	taken atomic.Bool // by who commits it, or by its caller, who does not want it committed any more
 }
+
+// take makes o the caller's to commit, or to leave, unless it was taken.
+func (o *op) take() bool { return o.taken.CompareAndSwap(false, true) }
 
 // do has the committer write o, and returns nil when it is durable (or lazy, and written), channel.ErrUnavailable if
 // nothing was written, or channel.ErrUnknown.
@@ -49,8 +54,28 @@ func (s *Store) do(ctx context.Context, o *op) error {
 	case err := <-o.done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", channel.ErrUnknown, ctx.Err())
 	}
+	if o.take() {
+		return unavailable(ctx.Err())
+	}
+	return fmt.Errorf("%w: %w", channel.ErrUnknown, ctx.Err())
+}
+
+// doHere is do, but where nobody commits the caller does, and returns when the disk does: to hand o to the committer, and it
+// back, costs two changes of goroutines, and often of threads.
+func (s *Store) doHere(ctx context.Context, o *op) error {
+	select {
+	case s.turn <- struct{}{}:
+	default:
+		return s.do(ctx, o)
+	}
+	defer func() { <-s.turn }()
+	if err := s.refusal(ctx, o.grows); err != nil {
+		return unavailable(err)
+	}
+	o.done = make(chan error, 1)
+	s.commit(s.db.Load(), s.gather(o))
+	return <-o.done
 }
 
 // refusal returns why an op is not to be tried.
@@ -61,34 +86,44 @@ func (s *Store) refusal(ctx context.Context, grows bool) error {
 	return errors.Join(ctx.Err(), s.trouble())
 }
 
-// runCommitter writes what comes until the store is closed.
+// runCommitter writes what comes until the store is closed, when nobody else does.
 func (s *Store) runCommitter() {
 	for {
 		in := s.db.Load()
 		select {
 		case <-s.stop:
+			s.turn <- struct{}{} // nobody has it after this
 			s.close()
 			return
 		case <-in.failed:
+			s.turn <- struct{}{}
 			if !s.recover(in) {
 				return
 			}
+			<-s.turn
 		case o := <-s.ops:
+			s.turn <- struct{}{}
 			s.commit(in, s.gather(o))
+			<-s.turn
 		}
 	}
 }
 
-// gather returns o and what else waits.
-func (s *Store) gather(o *op) []*op {
-	ops := []*op{o}
-	entries, bytes := o.entries, o.bytes
-	for entries < batchEntries && bytes < batchBytes {
-		select {
-		case o := <-s.ops:
+// gather takes o and what else waits.
+func (s *Store) gather(o *op) (ops []*op) {
+	entries, bytes := 0, 0
+	add := func(o *op) {
+		if o.take() {
 			ops = append(ops, o)
 			entries += o.entries
 			bytes += o.bytes
+		}
+	}
+	add(o)
+	for entries < batchEntries && bytes < batchBytes {
+		select {
+		case o := <-s.ops:
+			add(o)
 		default:
 			return ops
 		}
@@ -116,8 +151,11 @@ func (s *Store) commit(in *instance, ops []*op) {
 
 // write writes ops in one batch.
 func (s *Store) write(in *instance, ops []*op) error {
+	if len(ops) == 0 {
+		return nil
+	}
 	c := &commit{in: in, batch: in.db.NewBatch(), cache: s.cache, now: s.cfg.Now()}
-	defer func() { c.batch.Close() }()
+	defer c.close()
 	for _, o := range ops {
 		if err := o.apply(c); err != nil {
 			return unavailable(err)
@@ -132,7 +170,7 @@ func (s *Store) write(in *instance, ops []*op) error {
 	if err := in.cause(); err != nil {
 		return unavailable(err)
 	}
-	err := in.db.Apply(c.batch, &pebbledb.WriteOptions{Sync: c.durable})
+	err := c.commit()
 	if cause := in.cause(); cause != nil {
 		err = cause // pebble was not told
 	}
@@ -144,6 +182,37 @@ func (s *Store) write(in *instance, ops []*op) error {
 	}
 	s.trimCache()
 	return nil
+}
+
+// commit has the batch written: first where it survives.
+func (c *commit) commit() error {
+	switch {
+	case c.later != nil:
+		c.in.journal.write(c.durable, c.batch.Repr(), c.later.Repr())
+	case c.batch.Empty():
+		return nil
+	default:
+		c.in.journal.write(c.durable, c.batch.Repr())
+	}
+	if err := c.in.cause(); err != nil {
+		return err
+	}
+	if err := c.in.db.Apply(c.batch, pebbledb.NoSync); err != nil {
+		return err
+	}
+	c.in.hot.put(c.hot, c.forgot)
+	if err := c.in.journal.turn(c.in.db, &c.in.hot); err != nil {
+		c.in.fail(err)
+	}
+	return nil
+}
+
+// close lets the batches go.
+func (c *commit) close() {
+	c.batch.Close()
+	if c.later != nil {
+		c.later.Close()
+	}
 }
 
 // trimCache forgets records, any ones, until few enough are left.
@@ -160,9 +229,11 @@ func (s *Store) trimCache() {
 type commit struct {
 	in      *instance
 	batch   *pebbledb.Batch    // indexed once it was read
-	cache   map[string]*record // the committer's
+	cache   map[string]*record // the store's
 	changed []*record          // to be written, unless forgotten since
-	forgot  bool               // the batch removes records
+	forgot  map[string]bool    // keys whose records the batch removes
+	later   *pebbledb.Batch    // records that are not put into pebble yet; nil: none
+	hot     []*record          // those in later
 	written map[string][]byte  // what put and delete wrote, by name; nil: nothing is there any more
 	ranged  bool               // the batch removes all of some prefix: written does not know of that
 	durable bool               // it is to be synced
@@ -237,28 +308,32 @@ func (c *commit) record(key string) (*record, error) {
 	if r := c.cache[key]; r != nil {
 		return r, nil
 	}
-	value, err := c.storedRecord(key)
+	r, err := c.storedRecord(key)
 	if err != nil {
 		return nil, err
 	}
-	if value == nil {
+	if r == nil {
 		return &record{key: key, since: c.in.since(c.now), earliest: never}, nil
-	}
-	r := &record{key: key}
-	if err := r.decode(value); err != nil {
-		return nil, err
 	}
 	c.cache[key] = r
 	return r, nil
 }
 
-// storedRecord returns the value of the record of key. Records are put into the batch at its end, so it
-// need not be read unless some were removed.
-func (c *commit) storedRecord(key string) ([]byte, error) {
-	if c.forgot {
-		return c.get(recordKey(key))
+// storedRecord returns the record of key, nil if there is none. Records are put into the batch at its end, so it
+// need not be read.
+func (c *commit) storedRecord(key string) (*record, error) {
+	if c.forgot[key] {
+		return nil, nil
 	}
-	return get(c.in.db, recordKey(key))
+	if r, found := c.in.hot.get(key); found {
+		return &r, nil
+	}
+	value, err := get(c.in.db, recordKey(key))
+	if value == nil || err != nil {
+		return nil, err
+	}
+	r := &record{key: key}
+	return r, r.decode(value)
 }
 
 // change has r written.
@@ -276,9 +351,21 @@ func (c *commit) putRecord(r *record) error {
 		return nil
 	}
 	r.changed = false
+	if !c.in.hot.take(r.key, len(c.hot)) {
+		return setRecord(c.batch, r)
+	}
+	if c.later == nil {
+		c.later = c.in.db.NewBatch()
+	}
+	c.hot = append(c.hot, r)
+	return setRecord(c.later, r)
+}
+
+// setRecord puts r into batch.
+func setRecord(batch *pebbledb.Batch, r *record) error {
 	var buf [maxRecord]byte
 	value := r.encode(buf[:0])
-	o := c.batch.SetDeferred(keyedLen(r.key), len(value))
+	o := batch.SetDeferred(keyedLen(r.key), len(value))
 	appendKeyed(o.Key[:0], recordPrefix, r.key)
 	copy(o.Value, value)
 	return o.Finish()
@@ -288,6 +375,9 @@ func (c *commit) putRecord(r *record) error {
 func (c *commit) forget(r *record) error {
 	delete(c.cache, r.key)
 	r.changed = false
-	c.forgot = true
+	if c.forgot == nil {
+		c.forgot = map[string]bool{}
+	}
+	c.forgot[r.key] = true
 	return c.batch.Delete(recordKey(r.key), nil)
 }

@@ -12,7 +12,7 @@ import (
 
 // CreateConsumer implements channel.Groups.
 func (s *Store) CreateConsumer(ctx context.Context, key, name, consumer string) (created bool, err error) {
-	err = s.doGroup(ctx, key, name, op{grows: true}, func(c *commit, g *group) error {
+	err = s.doGroup(ctx, key, name, &op{grows: true}, func(c *commit, g *group) error {
 		value, err := c.lookup(g.consumerKey(consumer))
 		if created = value == nil && err == nil; !created {
 			return err
@@ -64,7 +64,7 @@ func (s *Store) given(c *commit, g *group, consumer string, n int) error {
 
 // DeleteConsumer implements channel.Groups.
 func (s *Store) DeleteConsumer(ctx context.Context, key, name, consumer string) (n int, err error) {
-	err = s.doGroup(ctx, key, name, op{}, func(c *commit, g *group) error {
+	err = s.doGroup(ctx, key, name, &op{}, func(c *commit, g *group) error {
 		n = 0
 		value, err := c.lookup(g.consumerKey(consumer))
 		if err != nil || value == nil {

@@ -35,7 +35,7 @@ func (s *Store) tryReadGroup(ctx context.Context, q *message.GroupRead, ahead in
 	if err != nil {
 		return nil, err
 	}
-	err = s.doGroup(ctx, q.Key, q.Group, op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
+	err = s.doGroup(ctx, q.Key, q.Group, &op{entries: len(all), lazy: true}, func(c *commit, g *group) error {
 		r, err := c.record(q.Key)
 		if err != nil {
 			return err
@@ -155,7 +155,7 @@ func (s *Store) ReadPending(ctx context.Context, key, name, consumer string, aft
 	if err != nil {
 		return nil, err
 	}
-	err = s.doGroup(ctx, key, name, op{entries: len(read), lazy: true}, func(c *commit, g *group) error {
+	err = s.doGroup(ctx, key, name, &op{entries: len(read), lazy: true}, func(c *commit, g *group) error {
 		if err := s.see(c, g, consumer); err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (s *Store) Ack(ctx context.Context, key, name string, mids ...int64) (n int
 		return nil
 	})
 	if err == nil {
-		err = s.doGroup(ctx, key, name, op{entries: len(mids), lazy: true}, func(c *commit, g *group) (err error) {
+		err = s.doGroup(ctx, key, name, &op{entries: len(mids), lazy: true}, func(c *commit, g *group) (err error) {
 			n, err = c.ack(g, mids)
 			return err
 		})

@@ -186,7 +186,7 @@ func (s *Store) doRefusable(ctx context.Context, o *op) error {
 }
 
 // doGroup has the committer call f with a group that is there, and write it if f changed it.
-func (s *Store) doGroup(ctx context.Context, key, name string, o op, f func(*commit, *group) error) error {
+func (s *Store) doGroup(ctx context.Context, key, name string, o *op, f func(*commit, *group) error) error {
 	o.entries++
 	o.apply = func(c *commit) error {
 		g, err := c.group(key, name)
@@ -198,7 +198,7 @@ func (s *Store) doGroup(ctx context.Context, key, name string, o op, f func(*com
 		}
 		return c.putGroup(g)
 	}
-	return s.doRefusable(ctx, &o)
+	return s.doRefusable(ctx, o)
 }
 
 // group is like instance.group.

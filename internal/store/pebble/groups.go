@@ -51,7 +51,7 @@ func (r *record) position(last int64) int64 {
 
 // SetGroup implements channel.Groups.
 func (s *Store) SetGroup(ctx context.Context, key, name string, last int64) error {
-	return s.doGroup(ctx, key, name, op{}, func(c *commit, g *group) error {
+	return s.doGroup(ctx, key, name, &op{}, func(c *commit, g *group) error {
 		r, err := c.record(key)
 		if err != nil {
 			return err

@@ -17,6 +17,8 @@ import (
 type instance struct {
 	*fence
 	db      *pebbledb.DB
+	journal *journal // of who commits
+	hot     hotRecords
 	created int64 // mid of when the store was made
 
 	using  sync.RWMutex // held for reading by whoever reads; by shut for good
@@ -35,9 +37,13 @@ const (
 	stopDepth  = 4 * mergeDepth
 )
 
+// journalTables is how many memtables a journal has room for, about: when it ends, the one that is being filled is written before it
+// is full.
+const journalTables = 4
+
 // openInstance opens the database in cfg.Dir, which lock holds, or makes it.
 func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
-	in := &instance{fence: newFence(cfg.FS, int64(cfg.MemTableBytes))}
+	in := &instance{fence: newFence(cfg.FS, journalTables*int64(cfg.MemTableBytes))}
 	opts := in.options(cfg)
 	opts.Lock = lock
 	opts.Cache = pebbledb.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableBytes)) // what is in use of memtables is taken from it
@@ -46,6 +52,9 @@ func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
 	if err == nil {
 		in.db = db
 		err = in.checkFormat(message.MidAt(cfg.Now()))
+	}
+	if err == nil {
+		in.journal, err = openJournal(in.fence, cfg.Dir, journalTables*int64(cfg.MemTableBytes), db)
 	}
 	if cause := in.cause(); cause != nil {
 		err = cause // what went wrong first
@@ -62,6 +71,7 @@ func (in *instance) options(cfg *Config) *pebbledb.Options {
 	logger := logger{cfg.Log, in.fence}
 	opts := &pebbledb.Options{
 		FS:                          in.fence,
+		DisableWAL:                  true,
 		FormatMajorVersion:          pebbledb.FormatTableFormatV6,
 		MemTableSize:                uint64(cfg.MemTableBytes),
 		MemTableStopWritesThreshold: memTables,
@@ -92,7 +102,7 @@ func (in *instance) checkFormat(now int64) error {
 			return err
 		}
 		value = binary.AppendVarint(binary.AppendVarint(nil, formatVersion), now)
-		err = in.db.Set(formatKey(), value, pebbledb.Sync)
+		err = in.setFormat(value)
 	}
 	if err != nil {
 		return err
@@ -108,7 +118,12 @@ func (in *instance) checkFormat(now int64) error {
 	if _, err = readVarints(rest, &in.created); err != nil || version == formatVersion {
 		return err
 	}
-	return in.db.Set(formatKey(), append(binary.AppendVarint(nil, formatVersion), rest...), pebbledb.Sync)
+	return in.setFormat(append(binary.AppendVarint(nil, formatVersion), rest...))
+}
+
+// setFormat writes the format where it is found before there is a journal.
+func (in *instance) setFormat(value []byte) error {
+	return errors.Join(in.db.Set(formatKey(), value, pebbledb.NoSync), in.db.Flush())
 }
 
 func (in *instance) checkEmpty() error {
@@ -144,7 +159,11 @@ func (in *instance) shut() error {
 	if in.db == nil {
 		return nil
 	}
-	return in.db.Close()
+	var err error
+	if in.journal != nil {
+		err = in.journal.close(in.db, &in.hot)
+	}
+	return errors.Join(err, in.db.Close())
 }
 
 // get returns a copy of the value of key, or nil if there is none.

@@ -15,6 +15,7 @@ import (
 //	c KEY 0 LEN GROUP NAME  a consumer of a group; LEN, a varint, is the length of GROUP, NAME is the rest
 //	f                       the format: version and when the store was made
 //	g KEY 0 GROUP           a group; GROUP, which is any bytes, is the rest
+//	j                       the number of the first journal that is needed
 //	k KEY 0                 a key's record
 //	l NODE                  a node's mid limit
 //	m KEY 0 MID             a message; MID is 8 bytes, big-endian
@@ -24,12 +25,13 @@ import (
 // Values are varints, one after the other; a message's payload is the rest, and so is the consumer that something is
 // pending with.
 const (
-	formatVersion = 2
-	oldestFormat  = 1 // without groups, and with records that say nothing of them; upgraded when it is opened
+	formatVersion = 3
+	oldestFormat  = 1 // up to 2 pebble's own log, which is taken over; 1: without groups, and with records that say nothing of them; upgraded when it is opened
 
 	consumerPrefix = 'c'
 	formatPrefix   = 'f'
 	groupPrefix    = 'g'
+	journalPrefix  = 'j'
 	recordPrefix   = 'k'
 	limitPrefix    = 'l'
 	messagePrefix  = 'm'
@@ -43,6 +45,7 @@ var errCorrupt = errors.New("a record cannot be read: the data is damaged")
 const never = math.MaxInt64
 
 func formatKey() []byte           { return []byte{formatPrefix} }
+func journalKey() []byte          { return []byte{journalPrefix} }
 func limitKey(node string) []byte { return append([]byte{limitPrefix}, node...) }
 func recordKey(key string) []byte { return appendKeyed(nil, recordPrefix, key) }
 

@@ -11,8 +11,8 @@ const zeroAhead = 256 << 10
 
 // zeroedLog is a log that is longer than what was written to it, by zeros. Syncing what lies within a file, in blocks that were written
 // before, takes a fraction of what it takes where the file grows, or where room was only asked for: then what the file system knows
-// of the file is written too. Zeros are written a little at a time, since the next sync has them to write. Pebble takes them for
-// the end of the log, and uses a log again when its messages are in tables: then only what is new of it is zeroed.
+// of the file is written too. Zeros are written a little at a time, since the next sync has them to write. A journal ends at
+// them, and its file is used again when its messages are in tables: then only what is new of it is zeroed.
 type zeroedLog struct {
 	*fencedFile
 	written int64

@@ -1,6 +1,7 @@
 // Package pebble is the store of a node that needs nothing else: a pebble database in a directory.
 //
-//	Append, Delete, Ack, PutToken … ─> op ─> committer: what waits, in one batch, one fsync ─> answers
+//	Append ─────────────────────────> op ─> what waits, in one batch ─> journal, one fsync ─> memtable ─> answers: by who appends,
+//	Delete, Ack, PutToken … ────────> op ─>                                                              or by the committer
 //	ReadGroup, Claim …              ─> pebble, then a lazy op: written in its turn, synced with the next that is not lazy
 //	Range, Info, Token …            ─> pebble
 //	sweeper                         ─> reads along the records, has the committer remove what is due
@@ -76,7 +77,8 @@ type Store struct {
 	cfg  Config
 	lock *pebbledb.Lock
 
-	ops  chan *op // unbuffered: an op is the committer's, or still its caller's to take back
+	ops  chan *op      // unbuffered: of who has it committed, to who commits
+	turn chan struct{} // who has put something into it commits
 	stop chan struct{}
 	done sync.WaitGroup // the committer and the sweeper
 	end  sync.Once
@@ -89,8 +91,8 @@ type Store struct {
 	maxStored  atomic.Int64 // per key; 0: no limit
 	maxDevices atomic.Int64 // per key, and consumers per group; 0: no limit
 
-	cache   map[string]*record // of keys written lately; the committer's
-	backoff time.Duration      // before the next attempt to open; the committer's
+	cache   map[string]*record // of keys written lately; of who has the turn
+	backoff time.Duration      // before the next attempt to open; of who has the turn
 }
 
 var errClosed = errors.New("the store is closed")
@@ -111,7 +113,7 @@ func Open(cfg Config) (*Store, error) {
 		lock.Close()
 		return nil, err
 	}
-	s := &Store{cfg: cfg, lock: lock, ops: make(chan *op), stop: make(chan struct{}), cache: map[string]*record{}}
+	s := &Store{cfg: cfg, lock: lock, ops: make(chan *op), turn: make(chan struct{}, 1), stop: make(chan struct{}), cache: map[string]*record{}}
 	s.db.Store(in)
 	s.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
 	s.SetMaxDevicesPerKey(cfg.MaxDevicesPerKey)

@@ -152,6 +152,9 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 
 // record returns the record of key, if there is one.
 func (in *instance) record(key string) (r record, found bool, err error) {
+	if r, found := in.hot.get(key); found {
+		return r, true, nil
+	}
 	value, closer, err := in.db.Get(recordKey(key))
 	if errors.Is(err, pebbledb.ErrNotFound) {
 		return r, false, nil
@@ -173,25 +176,20 @@ func (s *Store) Keys(ctx context.Context, cursor string, limit int) (keys []stri
 		return nil, "", err
 	}
 	defer in.using.RUnlock()
-	iter, err := in.after(recordPrefix, cursor)
+	iter, err := in.recordsAfter(cursor)
 	if err != nil {
 		return nil, "", unavailable(err)
 	}
 	defer iter.Close()
-	for ok := iter.First(); ok; ok = iter.Next() {
+	for iter.next() {
 		if len(keys) == limit {
 			return keys, cursor, nil
 		}
-		cursor, _ = keyOf(iter.Key())
-		var r record
-		if err := r.decode(iter.Value()); err != nil {
-			return nil, "", unavailable(err)
-		}
-		if r.exists == 1 {
+		if cursor = iter.key; iter.exists == 1 {
 			keys = append(keys, cursor)
 		}
 	}
-	if err := iter.Error(); err != nil {
+	if err := iter.problem(); err != nil {
 		return nil, "", unavailable(err)
 	}
 	return keys, "", nil

@@ -126,17 +126,16 @@ type due struct {
 // dueKeys looks at the keys after cursor for what is to be removed.
 func (in *instance) dueKeys(cursor string, now time.Time) (page, error) {
 	p := page{cursor: cursor}
-	iter, err := in.after(recordPrefix, cursor)
+	iter, err := in.recordsAfter(cursor)
 	if err != nil {
 		return p, err
 	}
 	defer iter.Close()
 	var all []due
 	p.op = func(c *commit) error { return c.sweep(all) }
-	ok := iter.First()
+	ok := iter.next()
 	for seen := 0; ok && seen < sweepPage && p.size < maxRemoved; seen++ {
-		key, _ := keyOf(iter.Key())
-		d, err := in.due(key, iter.Value(), now)
+		d, err := in.due(&iter.record, now)
 		if err != nil {
 			return p, err
 		}
@@ -147,25 +146,21 @@ func (in *instance) dueKeys(cursor string, now time.Time) (page, error) {
 				return p, nil // the rest of this key is for the next page
 			}
 		}
-		p.cursor = key
-		ok = iter.Next()
+		p.cursor = iter.key
+		ok = iter.next()
 	}
 	p.end = !ok
-	return p, iter.Error()
+	return p, iter.problem()
 }
 
-// due returns what is to be removed of key now, nil if nothing is.
-func (in *instance) due(key string, value []byte, now time.Time) (*due, error) {
-	var r record
-	if err := r.decode(value); err != nil {
-		return nil, err
-	}
+// due returns what is to be removed of r's key now, nil if nothing is.
+func (in *instance) due(r *record, now time.Time) (*due, error) {
 	switch {
 	case r.count > 0 && r.earliest <= now.UnixMilli():
-		found, err := findExpired(in.db, key, r.first, now.UnixMilli())
-		return &due{key, r.last, found}, err
+		found, err := findExpired(in.db, r.key, r.first, now.UnixMilli())
+		return &due{r.key, r.last, found}, err
 	case r.forgettable(now):
-		return &due{key, r.last, expired{all: true, earliest: never}}, nil
+		return &due{r.key, r.last, expired{all: true, earliest: never}}, nil
 	}
 	return nil, nil
 }
