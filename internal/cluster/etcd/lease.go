@@ -36,13 +36,22 @@ func (s *session) renew(ctx context.Context) (err error) {
 		if left, err = s.renewOnce(ctx); err != nil {
 			continue
 		}
-		if s.renewed = time.Now(); left <= 0 {
-			s.r.c.Log.Info("lease in etcd lost: a new one begins")
-			s.lease = 0
+		if left <= 0 {
+			s.lost()
 		}
+		s.renewed = time.Now()
 		return nil
 	}
 	return err
+}
+
+// lost takes note that the lease has ended. If it need not have, others have most likely lost theirs, too.
+func (s *session) lost() {
+	s.r.c.Log.Info("lease in etcd lost: a new one begins")
+	s.lease = clientv3.NoLease
+	if time.Since(s.renewed) < s.r.c.Timeout {
+		s.view.Forgot(time.Now())
+	}
 }
 
 // renewOnce asks one server to keep the lease alive, and returns for how many seconds it is; none: it has ended.

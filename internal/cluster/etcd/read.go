@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -30,6 +31,7 @@ func (s *session) read(ctx context.Context) ([]entry, error) {
 	}
 	if got.Header.Revision < s.revision { // etcd has lost what it had: what is watched for would come late
 		s.stopWatch()
+		s.view.Forgot(time.Now())
 	}
 	s.revision = got.Header.Revision
 	keys := make([]entry, 0, len(got.Kvs))

@@ -3,11 +3,15 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"gopush/internal/cluster/registry"
 )
@@ -63,7 +67,7 @@ func (s *session) round(ctx context.Context) time.Duration {
 		keys, err = s.settled(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.r.health.Away(err)
+		s.r.health.Away(s.why(err))
 		s.view.Away(time.Now())
 		return retry
 	}
@@ -78,6 +82,15 @@ func (s *session) round(ctx context.Context) time.Duration {
 		return min(held, ping)
 	}
 	return ping
+}
+
+// why says of an error what an operator looks at first.
+func (s *session) why(err error) error {
+	servers := strings.Join(s.r.c.Servers, ", ")
+	if status.Code(err) == codes.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("etcd at %s does not answer, or has no leader", servers)
+	}
+	return fmt.Errorf("etcd at %s: %w", servers, err)
 }
 
 // settled returns all keys, when what this process wants to be registered is among them.

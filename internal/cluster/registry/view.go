@@ -41,6 +41,13 @@ func (v *View) Back(now time.Time) {
 	v.away = time.Time{}
 }
 
+// Forgot says that the registry has lost what it had, or ended sessions that had not run out, however short it was away.
+func (v *View) Forgot(now time.Time) {
+	if v.spoken {
+		v.until = now.Add(v.Hold)
+	}
+}
+
 // Show tells what was read, nodes in any order, none twice. It returns after what time the same must be shown again because
 // somebody is held; 0: never.
 func (v *View) Show(now time.Time, nodes []cluster.Node) time.Duration {

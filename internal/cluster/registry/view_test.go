@@ -89,4 +89,10 @@ func TestWhoWasThereBeforeARegistryWentAwayHasASessionTimeoutToCome(t *testing.T
 	v.Away(v.at(200))
 	v.Back(v.at(201)) // too short for a session to have ended
 	v.show(201, "a!", "a!", 0)
+
+	v.Away(v.at(300))
+	v.Back(v.at(301))   // too short as well,
+	v.Forgot(v.at(301)) // and yet
+	v.show(301, "b", "a! b", 10)
+	v.show(312, "b", "b", 0)
 }

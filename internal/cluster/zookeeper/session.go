@@ -2,7 +2,8 @@ package zookeeper
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ func (s *session) event(e zk.Event) {
 	case e.State == zk.StateHasSession:
 		s.r.health.Back()
 	case e.State == zk.StateDisconnected && !s.dialer.isClosed():
-		s.r.health.Away(errors.New("connection closed"))
+		s.r.health.Away(fmt.Errorf("ZooKeeper at %s closes the connection, or does not answer", strings.Join(s.r.c.Servers, ", ")))
 	}
 	s.r.look()
 }
