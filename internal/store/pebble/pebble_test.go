@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"gopush/internal/message"
+	"gopush/internal/store/memory"
 	"gopush/internal/store/pebble"
 	"gopush/internal/store/storetest"
 )
@@ -26,6 +27,16 @@ func TestStore(t *testing.T) {
 func TestStoreOnDisk(t *testing.T) {
 	t.Parallel()
 	storetest.RunReopen(t, func(t *testing.T, cfg storetest.Config) storetest.Store { return open(t, cfg, nil) })
+}
+
+// TestAgreesWithMemory: whatever is asked of both stores, they answer the same.
+func TestAgreesWithMemory(t *testing.T) {
+	t.Parallel()
+	storetest.RunAgreement(t, openMemory, openInMemory)
+}
+
+func openMemory(_ *testing.T, cfg storetest.Config) storetest.Store {
+	return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey, Now: cfg.Now})
 }
 
 // openInMemory opens a store that does not outlive the test.

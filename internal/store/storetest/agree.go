@@ -1,43 +1,33 @@
-package pebble_test
+package storetest
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
 	"gopush/internal/channel"
 	"gopush/internal/message"
-	"gopush/internal/store/memory"
-	"gopush/internal/store/pebble"
-	"gopush/internal/store/storetest"
 )
 
-// TestAgreesWithMemory does random things to keys and groups of both stores: whatever is asked, they answer the same.
-func TestAgreesWithMemory(t *testing.T) {
-	t.Parallel()
+// RunAgreement does random things to keys and groups of two stores: whatever is asked, they answer the same.
+func RunAgreement(t *testing.T, one, other Open) {
 	rapid.Check(t, func(rt *rapid.T) {
-		var now atomic.Int64
-		now.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
-		clock := func() time.Time { return time.UnixMilli(now.Load() / 1e6) }
-		s, err := pebble.Open(pebble.Config{Dir: "data", FS: vfs.NewMem(), MaxStoredPerKey: 6, MaxDevicesPerKey: 3, Now: clock})
-		if err != nil {
-			rt.Fatalf("Open: %v", err)
-		}
-		defer s.Close()
-		x := &agreement{
-			mid: message.MidAt(clock()), clock: clock,
-			stores: [2]storetest.Store{memory.New(memory.Config{MaxStoredPerKey: 6, MaxDevicesPerKey: 3, Now: clock}), s},
+		c := &clock{now: t0}
+		x := &agreement{mid: message.MidAt(c.Now()), clock: func() time.Time { return c.Now().Local() }}
+		for i, open := range []Open{one, other} {
+			s := open(t, Config{Dir: t.TempDir(), MaxStoredPerKey: 6, Now: x.clock})
+			defer s.Close()
+			s.SetMaxDevicesPerKey(3)
+			x.stores[i] = s
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"":             x.check,
-			"step":         func(rt *rapid.T) { now.Add(int64(rapid.IntRange(1, 5).Draw(rt, "seconds")) * int64(time.Second)) },
+			"step":         func(rt *rapid.T) { c.step(time.Duration(rapid.IntRange(1, 5).Draw(rt, "seconds")) * time.Second) },
 			"append":       x.append,
 			"remove":       x.remove,
 			"make":         x.make,
@@ -54,13 +44,13 @@ func TestAgreesWithMemory(t *testing.T) {
 
 // agreement has what was done to two stores.
 type agreement struct {
-	stores [2]storetest.Store
+	stores [2]Store
 	clock  func() time.Time
 	mid    int64 // last one
 }
 
 // same asks both stores and compares the answers.
-func (x *agreement) same(rt *rapid.T, what string, ask func(s storetest.Store) (any, error)) {
+func (x *agreement) same(rt *rapid.T, what string, ask func(s Store) (any, error)) {
 	rt.Helper()
 	var answers [2]string
 	for i, s := range x.stores {
@@ -80,13 +70,13 @@ func (x *agreement) same(rt *rapid.T, what string, ask func(s storetest.Store) (
 		answers[i] = fmt.Sprintf("%+v, %v", answer, known)
 	}
 	if answers[0] != answers[1] {
-		rt.Fatalf("%s:\nmemory = %s\npebble = %s", what, answers[0], answers[1])
+		rt.Fatalf("%s:\none   = %s\nother = %s", what, answers[0], answers[1])
 	}
 }
 
 func draw(rt *rapid.T, what string, of ...string) string { return rapid.SampledFrom(of).Draw(rt, what) }
 
-func drawKey(rt *rapid.T) string      { return draw(rt, "key", "k", "l") }
+func drawEither(rt *rapid.T) string   { return draw(rt, "key", "k", "l") }
 func drawGroup(rt *rapid.T) string    { return draw(rt, "group", "g", "g\x00", "h", "i") }
 func drawConsumer(rt *rapid.T) string { return draw(rt, "consumer", "a", "b", "c", "d") }
 
@@ -103,7 +93,7 @@ func (x *agreement) drawMids(rt *rapid.T) (mids []int64) {
 }
 
 func (x *agreement) append(rt *rapid.T) {
-	key, trim := drawKey(rt), message.Trim{}
+	key, trim := drawEither(rt), message.Trim{}
 	switch rapid.IntRange(0, 9).Draw(rt, "trim") {
 	case 0:
 		trim.Keep = rapid.IntRange(-1, 4).Draw(rt, "keep")
@@ -121,24 +111,24 @@ func (x *agreement) append(rt *rapid.T) {
 		entries = append(entries, channel.Entry{Message: m, Trim: trim})
 		info.Last = x.mid
 	}
-	x.same(rt, "Append", func(s storetest.Store) (any, error) {
+	x.same(rt, "Append", func(s Store) (any, error) {
 		return nil, errors.Join(s.Append(context.Background(), entries)...)
 	})
 }
 
 func (x *agreement) remove(rt *rapid.T) {
-	key, mids := drawKey(rt), x.drawMids(rt)
+	key, mids := drawEither(rt), x.drawMids(rt)
 	if rapid.IntRange(0, 5).Draw(rt, "all") == 0 {
 		mids = nil
 	}
-	x.same(rt, "Delete", func(s storetest.Store) (any, error) { return s.Delete(context.Background(), key, mids...) })
+	x.same(rt, "Delete", func(s Store) (any, error) { return s.Delete(context.Background(), key, mids...) })
 }
 
 func (x *agreement) make(rt *rapid.T) {
-	key, group, last := drawKey(rt), drawGroup(rt), x.drawMid(rt)
+	key, group, last := drawEither(rt), drawGroup(rt), x.drawMid(rt)
 	last = rapid.SampledFrom([]int64{0, last, message.LastMid}).Draw(rt, "last")
 	create, move := rapid.Bool().Draw(rt, "create"), rapid.IntRange(0, 3).Draw(rt, "move") == 0
-	x.same(rt, "CreateGroup or SetGroup", func(s storetest.Store) (any, error) {
+	x.same(rt, "CreateGroup or SetGroup", func(s Store) (any, error) {
 		if move {
 			return nil, s.SetGroup(context.Background(), key, group, last)
 		}
@@ -147,28 +137,28 @@ func (x *agreement) make(rt *rapid.T) {
 }
 
 func (x *agreement) read(rt *rapid.T) {
-	q := message.GroupRead{Key: drawKey(rt), Group: drawGroup(rt), Consumer: drawConsumer(rt)}
+	q := message.GroupRead{Key: drawEither(rt), Group: drawGroup(rt), Consumer: drawConsumer(rt)}
 	q.Count, q.MaxBytes = rapid.IntRange(0, 4).Draw(rt, "count"), rapid.IntRange(0, 35).Draw(rt, "bytes")
 	q.NoAck = rapid.IntRange(0, 4).Draw(rt, "no ack") == 0
-	x.same(rt, "ReadGroup", func(s storetest.Store) (any, error) { return s.ReadGroup(context.Background(), q) })
+	x.same(rt, "ReadGroup", func(s Store) (any, error) { return s.ReadGroup(context.Background(), q) })
 }
 
 func (x *agreement) readAgain(rt *rapid.T) {
-	key, group, consumer, after := drawKey(rt), drawGroup(rt), drawConsumer(rt), x.drawMid(rt)
+	key, group, consumer, after := drawEither(rt), drawGroup(rt), drawConsumer(rt), x.drawMid(rt)
 	count, maxBytes := rapid.IntRange(0, 4).Draw(rt, "count"), rapid.IntRange(0, 35).Draw(rt, "bytes")
-	x.same(rt, "ReadPending", func(s storetest.Store) (any, error) {
+	x.same(rt, "ReadPending", func(s Store) (any, error) {
 		return s.ReadPending(context.Background(), key, group, consumer, after, count, maxBytes)
 	})
 }
 
 func (x *agreement) ack(rt *rapid.T) {
-	key, group, mids := drawKey(rt), drawGroup(rt), x.drawMids(rt)
-	x.same(rt, "Ack", func(s storetest.Store) (any, error) { return s.Ack(context.Background(), key, group, mids...) })
+	key, group, mids := drawEither(rt), drawGroup(rt), x.drawMids(rt)
+	x.same(rt, "Ack", func(s Store) (any, error) { return s.Ack(context.Background(), key, group, mids...) })
 }
 
 func (x *agreement) drawClaim(rt *rapid.T) message.Claim {
 	return message.Claim{
-		Key: drawKey(rt), Group: drawGroup(rt), Consumer: drawConsumer(rt),
+		Key: drawEither(rt), Group: drawGroup(rt), Consumer: drawConsumer(rt),
 		MinIdle:   time.Duration(rapid.IntRange(0, 4).Draw(rt, "idle")) * time.Second,
 		Delivered: rapid.SampledFrom([]time.Time{{}, x.clock().Add(-2 * time.Second)}).Draw(rt, "delivered"),
 		Count:     int64(rapid.IntRange(-1, 2).Draw(rt, "count")),
@@ -182,21 +172,21 @@ func (x *agreement) claim(rt *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(rt, "last") == 0 {
 		c.Last = x.drawMid(rt)
 	}
-	x.same(rt, "Claim", func(s storetest.Store) (any, error) { return s.Claim(context.Background(), c, mids) })
+	x.same(rt, "Claim", func(s Store) (any, error) { return s.Claim(context.Background(), c, mids) })
 }
 
 func (x *agreement) autoClaim(rt *rapid.T) {
 	c, from, count := x.drawClaim(rt), x.drawMid(rt), rapid.IntRange(1, 4).Draw(rt, "at most")
-	x.same(rt, "AutoClaim", func(s storetest.Store) (any, error) {
+	x.same(rt, "AutoClaim", func(s Store) (any, error) {
 		claimed, gone, next, err := s.AutoClaim(context.Background(), c, from, count)
 		return fmt.Sprint(claimed, gone, next), err
 	})
 }
 
 func (x *agreement) end(rt *rapid.T) {
-	key, group, consumer := drawKey(rt), drawGroup(rt), drawConsumer(rt)
+	key, group, consumer := drawEither(rt), drawGroup(rt), drawConsumer(rt)
 	all := rapid.IntRange(0, 2).Draw(rt, "group") == 0
-	x.same(rt, "DestroyGroup or DeleteConsumer", func(s storetest.Store) (any, error) {
+	x.same(rt, "DestroyGroup or DeleteConsumer", func(s Store) (any, error) {
 		if all {
 			return s.DestroyGroup(context.Background(), key, group)
 		}
@@ -205,8 +195,8 @@ func (x *agreement) end(rt *rapid.T) {
 }
 
 func (x *agreement) newConsumer(rt *rapid.T) {
-	key, group, consumer := drawKey(rt), drawGroup(rt), drawConsumer(rt)
-	x.same(rt, "CreateConsumer", func(s storetest.Store) (any, error) {
+	key, group, consumer := drawEither(rt), drawGroup(rt), drawConsumer(rt)
+	x.same(rt, "CreateConsumer", func(s Store) (any, error) {
 		return s.CreateConsumer(context.Background(), key, group, consumer)
 	})
 }
@@ -215,15 +205,17 @@ func (x *agreement) newConsumer(rt *rapid.T) {
 func (x *agreement) check(rt *rapid.T) {
 	ctx := context.Background()
 	for _, key := range []string{"k", "l"} {
-		x.same(rt, "Info", func(s storetest.Store) (any, error) { return s.Info(ctx, key) })
-		x.same(rt, "GroupsOf", func(s storetest.Store) (any, error) { return s.GroupsOf(ctx, key) })
+		x.same(rt, "Info", func(s Store) (any, error) { return s.Info(ctx, key) })
+		x.same(rt, "GroupsOf", func(s Store) (any, error) { return s.GroupsOf(ctx, key) })
 		for _, group := range []string{"g", "g\x00", "h", "i"} {
-			x.same(rt, "Consumers", func(s storetest.Store) (any, error) { return s.Consumers(ctx, key, group) })
-			x.same(rt, "Pending", func(s storetest.Store) (any, error) { return s.Pending(ctx, key, group) })
-			x.same(rt, "PendingRange", func(s storetest.Store) (any, error) {
+			x.same(rt, "Consumers", func(s Store) (any, error) { return s.Consumers(ctx, key, group) })
+			x.same(rt, "Pending", func(s Store) (any, error) { return s.Pending(ctx, key, group) })
+			x.same(rt, "PendingRange", func(s Store) (any, error) {
 				return s.PendingRange(ctx, key, group, message.PendingFilter{To: x.mid + 100, Count: 100})
 			})
 		}
 	}
-	x.same(rt, "Keys", func(s storetest.Store) (any, error) { keys, _, err := s.Keys(ctx, "", 10); return keys, err })
+	x.same(rt, "Keys", func(s Store) (any, error) {
+		return (&fixture{t: rt, ctx: ctx, s: s}).keys(10), nil
+	})
 }
