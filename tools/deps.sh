@@ -35,7 +35,7 @@ if [ "${1:-}" = peers ]; then
 else
 	need "C compiler for the race detector" gcc cc gcc clang
 	need "browser for the test of the WebSocket dialect" chromium chromium chromium-browser google-chrome
-	need "what Redis clients are tried on first" redis-server redis-server
+	need "store of a cluster, and what Redis clients are tried on first" redis-server redis-server
 	need "Redis client redis-cli" redis-tools redis-cli
 	need "Redis client redis-py" python3-redis /usr/lib/python3/dist-packages/redis/__init__.py
 	need "Redis client redis-rb" ruby-redis /usr/share/rubygems-integration/all/specifications/redis-*.gemspec

@@ -1,6 +1,9 @@
 package redis_test
 
 import (
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"gopush/internal/redis/redisserver"
@@ -57,4 +60,20 @@ func TestSentinelFailover(t *testing.T) {
 		goOn(t, owners)
 		eventually(t, "the store is healthy", func() bool { return s.Healthy() == nil })
 	})
+}
+
+// TestSentinelPassword: what Redis lets in, Sentinels do too, with a password and without.
+func TestSentinelPassword(t *testing.T) {
+	t.Parallel()
+	master := redisserver.Start(t)
+	for _, require := range []string{"", "requirepass secret\n"} {
+		host, port, _ := net.SplitHostPort(master.Addr)
+		file := filepath.Join(t.TempDir(), "sentinel.conf")
+		if err := os.WriteFile(file, []byte(require+"sentinel monitor m "+host+" "+port+" 1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sentinel := redisserver.Start(t, file, "--sentinel")
+		s := mustOpen(t, redis.Config{Addresses: []string{sentinel.Addr}, SentinelMaster: "m", Password: "secret"})
+		mustAppend(t, s, "k"+require)
+	}
 }

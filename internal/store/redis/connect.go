@@ -33,6 +33,9 @@ func connect(cfg *Config) (rueidis.Client, error) {
 		o.Sentinel = rueidis.SentinelOption{
 			MasterSet: cfg.SentinelMaster, TLSConfig: cfg.TLS, Dialer: o.Dialer, ClientName: "gopush", TopologyRefreshInterval: refresh,
 		}
+		if cfg.Username == "" { // a Sentinel without a password takes any
+			o.Sentinel.Password = cfg.Password
+		}
 	}
 	client, err := rueidis.NewClient(o)
 	if err != nil {

@@ -37,7 +37,7 @@ type Config struct {
 	Addresses      []string // of a server, of some of a Redis Cluster, or, with SentinelMaster, of Sentinels
 	SentinelMaster string   // what Sentinels call the master; "": there are none
 	Username       string   // "": Redis's default user
-	Password       string   // "": none is sent
+	Password       string   // "": none is sent; without Username also that of the Sentinels, if they have one
 	TLS            *tls.Config
 	WaitReplicas   int    // replicas that must have a message before it is acknowledged
 	Prefix         string // what all names in Redis begin with; no braces; "": gopush:

@@ -1,8 +1,13 @@
 package redis_test
 
 import (
+	"errors"
+	"math"
 	"testing"
+	"time"
 
+	"gopush/internal/channel"
+	"gopush/internal/message"
 	"gopush/internal/redis/redisserver"
 	"gopush/internal/store/memory"
 	"gopush/internal/store/redis"
@@ -38,5 +43,37 @@ func opener(cfg redis.Config) storetest.Open {
 			t.Fatalf("Open: %v", err)
 		}
 		return s
+	}
+}
+
+// TestAppendInParts: of more entries of a key than go into one call none is stored after one that was refused.
+func TestAppendInParts(t *testing.T) {
+	t.Parallel()
+	server := redisserver.Start(t)
+	s := mustOpen(t, redis.Config{Addresses: []string{server.Addr}})
+	const n = 600
+	for _, test := range []struct {
+		key    string
+		refuse int // this entry follows one that is not there
+	}{{"none", n}, {"in the first part", 100}, {"the last of a part", 255}, {"the first of a part", 256}, {"the last", n - 1}} {
+		var entries []channel.Entry
+		last := int64(0)
+		for i := range n {
+			e := entry(test.key, message.NextMid(time.Now(), last), last)
+			last = e.Mid
+			if i == test.refuse {
+				e.Prev++
+			}
+			entries = append(entries, e)
+		}
+		for i, err := range s.Append(t.Context(), entries) {
+			if i < test.refuse && err != nil || i >= test.refuse && !errors.Is(err, channel.ErrOrder) {
+				t.Fatalf("refused %s: entry %d: %v", test.key, i, err)
+			}
+		}
+		found, err := s.Range(t.Context(), test.key, 0, math.MaxInt64, false, 0, 0)
+		if err != nil || len(found) != test.refuse {
+			t.Errorf("refused %s: %d are stored, %v, want %d", test.key, len(found), err, test.refuse)
+		}
 	}
 }
