@@ -30,6 +30,9 @@ type fence struct {
 	failed   chan struct{} // closed by the first failure
 	released chan struct{} // closed by release
 
+	syncing sync.Mutex // held while the journal is synced by who does not commit, or changed
+	journal vfs.File   // what is to be synced before a table is made; nil: nothing. Guarded by syncing
+
 	mu      sync.Mutex // guards all below
 	err     error      // of the first failure
 	serving bool
@@ -136,9 +139,30 @@ func (f *fence) open(name string, do func() (vfs.File, error)) (vfs.File, error)
 	return &fencedFile{File: file, f: f, name: name}, nil
 }
 
+// Create makes a file. What a table will have is in the journal, perhaps not synced: else a power failure might leave of a
+// commit what is in the table and is not written again from the journal.
 func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if path.Ext(name) == ".sst" {
+		f.syncJournal()
+	}
 	file, err := f.open(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
 	return zeroedAhead(file), err
+}
+
+// syncJournal makes durable what was written to the journal. Whether that failed is the fence's to tell.
+func (f *fence) syncJournal() {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	if f.journal != nil {
+		_ = f.journal.SyncData()
+	}
+}
+
+// setJournal has file be the journal, before the one that was is closed.
+func (f *fence) setJournal(file vfs.File) {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	f.journal = file
 }
 
 func (f *fence) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {

@@ -219,6 +219,7 @@ func (j *journal) create() (err error) {
 		return err
 	}
 	j.size = 0
+	j.disk.setJournal(j.file)
 	dir, err := j.disk.OpenDir(j.dir)
 	if err != nil {
 		j.disk.fail(err)
@@ -278,6 +279,7 @@ func (j *journal) turn(db *pebbledb.DB, hot *hotRecords) error {
 		return err
 	}
 	j.sealed = append(j.sealed, full)
+	j.disk.setJournal(nil) // it is synced
 	if err := j.file.Close(); err != nil {
 		return err
 	}
@@ -286,6 +288,8 @@ func (j *journal) turn(db *pebbledb.DB, hot *hotRecords) error {
 
 // close ends the last journal. If all went well none is needed then.
 func (j *journal) close(db *pebbledb.DB, hot *hotRecords) error {
+	j.disk.syncJournal()
+	j.disk.setJournal(nil)
 	err := j.file.Close()
 	if err != nil || j.disk.cause() != nil {
 		return err

@@ -189,3 +189,41 @@ func wantRecords(t *testing.T, when string, s *pebble.Store, want map[string]cha
 		}
 	}
 }
+
+// What is delivered is not synced, and may be in a table all the same. Then a power failure takes the whole of a delivery or nothing of it.
+func TestATableHasNothingThatTheJournalHasNot(t *testing.T) {
+	t.Parallel()
+	const messages = 3000
+	disk := vfs.NewCrashableMem()
+	s := mustOpen(t, pebble.Config{Dir: "data", FS: disk, MemTableBytes: 64 << 10, MaxStoredPerKey: messages})
+	mustChain(t, s, time.Now(), "k", messages, time.Hour)
+	if err := s.CreateGroup(t.Context(), "k", "g", 0, false); err != nil {
+		t.Fatal(err)
+	}
+	for i := range messages / 10 {
+		if _, err := s.ReadGroup(t.Context(), message.GroupRead{Key: "k", Group: "g", Consumer: "c", Count: 10}); err != nil {
+			t.Fatal(err)
+		}
+		if i%20 != 0 && i != messages/10-1 {
+			continue
+		}
+		crashed := mustOpen(t, pebble.Config{Dir: "data", FS: disk.CrashClone(vfs.CrashCloneCfg{})})
+
+		sum, err := crashed.Pending(t.Context(), "k", "g")
+		listed, err2 := crashed.PendingRange(t.Context(), "k", "g", message.PendingFilter{To: math.MaxInt64, Count: messages})
+		groups, err3 := crashed.GroupsOf(t.Context(), "k")
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		last := int64(0)
+		if len(listed) > 0 {
+			last = listed[len(listed)-1].Mid
+		}
+		if sum.Count != len(listed) || groups[0].Last != last {
+			t.Fatalf("after %d messages were delivered and a crash %d are pending, of which %d are listed, up to %d; the group is at %d", i*10, sum.Count, len(listed), last, groups[0].Last)
+		}
+		if i == messages/10-1 && sum.Count == 0 {
+			t.Fatalf("all %d messages were delivered, which fills several tables, and no delivery is left of a crash: of those in tables something is", messages)
+		}
+	}
+}
