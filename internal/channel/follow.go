@@ -12,11 +12,12 @@ func (h *Hub) Follow(sink SinkID, key string, spare uint32) (c *Channel, ref uin
 	}
 	hash := h.hash(key)
 	b := h.bucketOf(hash)
+	defer h.wakeLoaders()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c = b.open(hash, key)
-	if h.elsewhere(key) {
-		c.relay()
+	if h.cfg.Owns != nil {
+		h.heard(b, c)
 	}
 	c.more().followers++
 	return c, c.join(sink, spare), c.stored, c.state.certain(), nil

@@ -114,7 +114,7 @@ func (h *Hub) Load(ctx context.Context, key string) error {
 	if h.elsewhere(key) {
 		c.relay()
 	}
-	if c.state&(placed|behind|scheduled) == 0 && c.state&loaded == 0 {
+	if c.state&(placed|behind|scheduled|loaded) == 0 && c.listeners() == 0 {
 		c.stored = info.Last
 		c.released = max(c.released, info.Last)
 		c.state |= loaded
@@ -308,11 +308,19 @@ func (h *Hub) closeListeners(c *Channel) (touched SinkSet) {
 	return touched
 }
 
-// Look has the store read for messages of key that another node has put there, if anybody listens to it here.
+// Look has the store read for messages of key that another node has put there: now if anybody listens to it here, else
+// before it is used again.
 func (h *Hub) Look(key string) {
 	at := h.lock(key)
-	if c := at.bucket.find(at.hash, key); c != nil && c.listeners() > 0 {
+	at.channel = at.bucket.find(at.hash, key)
+	switch c := at.channel; {
+	case c == nil:
+	case c.listeners() > 0:
 		h.fallBehind(c)
+	case c.idle() && c.state&relayed == 0:
+		at.unknow()
+	default:
+		c.state |= doubtful
 	}
 	at.bucket.mu.Unlock()
 	h.loading.wake()
