@@ -23,6 +23,7 @@ type cli struct {
 	Sub         subCmd           `cmd:"" help:"Subscribe to keys and print their messages."`
 	Push        pushCmd          `cmd:"" help:"Push a message, or lines of standard input."`
 	Demo        demoCmd          `cmd:"" help:"Push a text of this machine to 1,000 devices through a crash, and count what came."`
+	ClusterDemo clusterDemoCmd   `cmd:"" name:"cluster-demo" help:"The same on a cluster of three nodes of which one is killed; needs redis-server."`
 	Bench       benchCmd         `cmd:"" help:"Measure a node: what messages, connections and devices that come back cost it."`
 	Ring        ringCmd          `cmd:"" help:"Say which node of a cluster owns a key."`
 	CheckConfig checkConfigCmd   `cmd:"" help:"Check the configuration and print what it comes to."`

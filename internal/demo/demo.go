@@ -1,9 +1,9 @@
-// Package demo does the main job of a node on real input and counts the outcome at the devices.
+// Package demo does the main job of a node, or of a cluster, on real input and counts the outcome at the devices.
 //
 //	text ─> pusher ──POST /v1/push──> node, a child process ──TCP, WebSocket──> devices ─> a Tally each ─> Report
 //
 // On the way a third of the devices goes away for a while, and the node is killed as kill -9
-// does and started again on what it had stored. The devices are the SDK's, over real sockets.
+// does and started again on what it had stored; of a cluster one node is, and the others own its keys. The devices are the SDK's, over real sockets.
 // The package promises that every message a device got is compared with what was pushed, and
 // that nothing is left when Run returns: no process and no directory. It knows a node as its
 // users do, by its command line and its listeners, and nothing of its inside.
@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	n := newNode(cfg, filepath.Join(dir, "data"))
+	n := newNode(cfg.Command, cfg.Store, filepath.Join(dir, "data"), len(cfg.Text.Lines))
 	defer n.close()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -67,7 +67,7 @@ func Run(ctx context.Context, cfg Config) (report Report, err error) {
 	if err != nil {
 		return Report{}, err
 	}
-	fleet := newFleet(cfg, n.public, lines, journal, fail)
+	fleet := newFleet(cfg.Devices, cfg.Rooms, []string{n.public}, lines, journal, fail)
 	defer fleet.end()
 	r := &run{cfg: cfg, node: n, pusher: pusher, fleet: fleet, progress: p}
 	report, err = r.all(ctx)

@@ -30,18 +30,30 @@ type fleet struct {
 	live, caughtUp                         *latencies
 }
 
-func newFleet(cfg Config, addr string, lines [][]byte, j *journal, fail context.CancelCauseFunc) *fleet {
+// newFleet makes so many devices in so many rooms. nodes are the public addresses of those that they connect to: each begins at one,
+// devices of a room at all in turn, and goes on to the next when that one is gone.
+func newFleet(devices, rooms int, nodes []string, lines [][]byte, j *journal, fail context.CancelCauseFunc) *fleet {
 	f := &fleet{
-		lines: len(lines), journal: j, fail: fail, arrived: make(chan struct{}, cfg.Devices),
+		lines: len(lines), journal: j, fail: fail, arrived: make(chan struct{}, devices),
 		live: newLatencies(), caughtUp: newLatencies(),
 	}
-	for i := range cfg.Devices {
+	for i := range devices {
+		visit := i / rooms // of its room
 		f.devices = append(f.devices, &device{
-			fleet: f, name: fmt.Sprintf("device %d", i+1), room: i % cfg.Rooms,
-			addr: protocol(i/cfg.Rooms) + addr, tally: NewTally(lines),
+			fleet: f, name: fmt.Sprintf("device %d", i+1), room: i % rooms,
+			addr: addresses(protocol(visit), nodes, visit/2), tally: NewTally(lines),
 		})
 	}
 	return f
+}
+
+// addresses are those of nodes in one protocol, beginning with the first-th.
+func addresses(protocol string, nodes []string, first int) string {
+	all := make([]string, len(nodes))
+	for i := range nodes {
+		all[i] = protocol + nodes[(first+i)%len(nodes)]
+	}
+	return strings.Join(all, ",")
 }
 
 // protocol alternates, so that each room has both.

@@ -37,12 +37,13 @@ type node struct {
 	down    time.Duration // from the kill until it listened again; 0: it was not killed yet
 }
 
-func newNode(cfg Config, data string) *node {
-	return &node{command: append(slices.Clone(cfg.Command),
-		"serve", "--store", cfg.Store, "--data", data, "--log-level", "warn", "--ops", "127.0.0.1:0",
+// newNode makes a node for a text of so many lines; flags are more of its settings.
+func newNode(command []string, store, data string, lines int, flags ...string) *node {
+	return &node{command: slices.Concat(command, []string{
+		"serve", "--store", store, "--data", data, "--log-level", "warn", "--ops", "127.0.0.1:0",
 		// Whoever is away for the whole text must find all of it.
-		"--max-stored-per-key", strconv.Itoa(max(1000, len(cfg.Text.Lines))),
-	)}
+		"--max-stored-per-key", strconv.Itoa(max(1000, lines)),
+	}, flags)}
 }
 
 func (n *node) pid() int { return n.process.Process.Pid }

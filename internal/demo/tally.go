@@ -54,6 +54,9 @@ func (t *Tally) Take(payload []byte) (line int, isNew bool) {
 	return line, true
 }
 
+// Came tells whether a line came.
+func (t *Tally) Came(line int) bool { return t.came[line] }
+
 // find returns the line that payload is, byte for byte.
 func (t *Tally) find(payload []byte) (line int, known bool) {
 	if t.next < len(t.pushed) && bytes.Equal(payload, t.pushed[t.next]) {
