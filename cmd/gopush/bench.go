@@ -19,6 +19,7 @@ type benchCmd struct {
 	Mixed     benchMixedCmd     `cmd:"" help:"A steady load of stored messages while connections leave and resume."`
 	Store     benchStoreCmd     `cmd:"" help:"What it costs to store messages that nobody is there for, in memory or on disk."`
 	Resume    benchResumeCmd    `cmd:"" help:"Devices that come back all at once, each with a backlog."`
+	Failover  benchFailoverCmd  `cmd:"" help:"How long a cluster takes to go on when one of its nodes ends."`
 	Connect   benchConnectCmd   `cmd:"" help:"What a new connection costs that subscribes."`
 	Idle      benchIdleCmd      `cmd:"" help:"Memory for each idle subscribed connection."`
 	Worker    benchWorkerCmd    `cmd:"" hidden:"" help:"Subscribers of a measurement in another process; started by the others."`
@@ -41,13 +42,17 @@ CPU is that of the server, user and system, the push included. Latency is from b
     gopush bench unicast --pipelined --subject gopush,redis,nats,mosquitto,nchan
     gopush bench unicast -n 1000 -p 8 --batch 64 --window 1024 --protocol redis --subject gopush,redis
     gopush bench store --protocol streams --subject gopush,redis --store disk
+    gopush bench broadcast -n 100000 --nodes 10 -m 5 --subject cluster
+    gopush bench unicast --pipelined --subject cluster,cluster-wrong
+    gopush bench failover --registry static,etcd
     gopush bench connect --server 127.0.0.1:6969 --admin 127.0.0.1:6970 --ops 127.0.0.1:6971 --pid $(pidof gopush)
 `
 }
 
 // benchFlags are those that every measurement has.
 type benchFlags struct {
-	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush, floor, redis, nats, mosquitto, nchan (make peers-deps installs what is not there)."`
+	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush, cluster (several nodes and a redis-server; pushes arrive at the node that owns all keys), cluster-wrong (they arrive at another), floor, redis, nats, mosquitto, nchan (make peers-deps installs what is not there)."`
+	Nodes     int              `default:"3" help:"Nodes of a cluster, over which subscribers are spread."`
 	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws,redis,streams" help:"What is spoken, one after the other, to gopush: tcp or ws by subscribers, with pushes over HTTP; redis (SUBSCRIBE and PUBLISH) or streams (XREAD BLOCK and XADD) by all. Redis is spoken to by redis or streams."`
 	Store     bench.Store      `default:"default" enum:"default,memory,disk" help:"Where gopush and redis have what is stored when they answer: memory, or disk, synced. By default gopush on disk, redis in memory."`
 	Runs      int              `default:"3" help:"How often all is repeated; the table has medians."`
@@ -65,7 +70,7 @@ func (f *benchFlags) check() error {
 	if slices.Contains(given, true) && slices.Contains(given, false) {
 		return errors.New("a server that runs already is named by --server, --admin and --pid together")
 	}
-	return errors.Join(atLeast("runs", f.Runs, 1), atLeast("processes", f.Processes, 0))
+	return errors.Join(atLeast("runs", f.Runs, 1), atLeast("processes", f.Processes, 0), atLeast("nodes", f.Nodes, 2))
 }
 
 // atLeast checks the value of a flag.
@@ -78,7 +83,7 @@ func atLeast(flag string, value, least int) error {
 
 // config is what the flags come to. done removes the line of progress.
 func (f *benchFlags) config(app *kong.Kong) (c bench.Config, done func(), err error) {
-	c = bench.Config{Runs: f.Runs, Processes: f.Processes, Subjects: f.subjects(), Store: f.Store}
+	c = bench.Config{Runs: f.Runs, Processes: f.Processes, Subjects: f.subjects(), Nodes: f.Nodes, Store: f.Store}
 	done = func() {}
 	if c.Binary, err = os.Executable(); err != nil {
 		return c, done, err
@@ -93,13 +98,13 @@ func (f *benchFlags) config(app *kong.Kong) (c bench.Config, done func(), err er
 	return c, done, nil
 }
 
-// subjects are the names of what is measured: gopush is one for each protocol, and redis for those of them that it has.
+// subjects are the names of what is measured: gopush, alone or as a cluster, is one for each protocol, and redis for those of them that it has.
 func (f *benchFlags) subjects() (names []string) {
 	for _, s := range f.Subject {
 		switch s {
-		case "gopush":
+		case "gopush", "cluster", "cluster-wrong":
 			for _, p := range f.Protocol {
-				names = append(names, "gopush "+string(p))
+				names = append(names, s+" "+string(p))
 			}
 		case "redis":
 			names = append(names, f.redis()...)

@@ -31,6 +31,7 @@ type Target struct {
 	Admin  string // HOST:PORT where backends push
 	Ops    string // HOST:PORT where /stat is; "" for a peer
 	PID    int    // of its process
+	Name   string // as a node of a cluster
 }
 
 // Config is what every measurement is told.
@@ -39,6 +40,7 @@ type Config struct {
 	Floor     string        // program made of bench/floor.c, for the subject "floor"
 	Binary    string        // gopush, started as "gopush serve" on free ports for each run, and as "gopush bench worker"
 	Target    *Target       // measured instead, if not nil
+	Nodes     int           // of the subjects "cluster …"; 0: 3
 	Store     Store         // where what is stored has to be when a push is answered
 	Runs      int           // how often all is repeated; at least once
 	Processes int           // that subscribers are spread over; 0: as many as the limit of open files asks for

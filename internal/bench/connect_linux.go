@@ -29,7 +29,7 @@ func (cfg *ConnectConfig) run(ctx context.Context, s subject, which string) (run
 	t.crowd.progress = func(r report) {
 		cfg.progress(fmt.Sprintf("%s: %d of %d connections", which, r.Subscribed, cfg.Connections))
 	}
-	m, err := newMeter(&t.server.Target)
+	m, err := newMeter(t.server)
 	if err != nil {
 		return run, err
 	}

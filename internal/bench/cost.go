@@ -9,6 +9,15 @@ type Cost struct {
 	RSS      float64 `json:"resident_bytes"`   // at the end
 }
 
+// add adds what another process used at the same time.
+func (c *Cost) add(d Cost) {
+	c.CPU += d.CPU
+	c.Seconds = max(c.Seconds, d.Seconds)
+	c.Switches += d.Switches
+	c.Allocs += d.Allocs
+	c.RSS += d.RSS
+}
+
 // per is what of one thing there is for each of another, 0 if there is none of that.
 func per(what, each float64) float64 {
 	if each == 0 {

@@ -133,6 +133,7 @@ func (c *crowd) total() report {
 		total.Done = min(total.Done, r.Done)
 		total.Subscribed += r.Subscribed
 		total.Arrived += r.Arrived
+		total.Moves += r.Moves
 		if c.plan.Shared {
 			total.Through = min(total.Through, r.Through)
 		} else {

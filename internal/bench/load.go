@@ -53,15 +53,18 @@ type LoadRun struct {
 	MessagesPerSecond float64 `json:"messages_per_second"`
 	Deliveries        int     `json:"deliveries"` // messages times connections
 	DeliveriesPerSec  float64 `json:"deliveries_per_second"`
-	MessagesPerRead   float64 `json:"messages_per_read"` // above 1 the server joins, or the receiver lags
-	BytesPerMessage   float64 `json:"bytes_per_message"` // read at a subscriber
-	Returned          int     `json:"returned"`          // connections that came back
-	Cost              Cost    `json:"cost"`
-	Latency           Latency `json:"latency"`   // until read at a subscriber that was there; with Rate since the message was due
-	Resumed           Latency `json:"resumed"`   // of messages that were missed, since their subscriber was due to come back
-	Tally             Tally   `json:"tally"`     // of the whole run, with what was pushed before and after it was measured
-	ReadBack          Tally   `json:"read_back"` // of what was stored, by subscribers that had seen nothing
-	Answered          Latency `json:"answered"`  // from a publisher's write until all of it was answered
+	MessagesPerRead   float64 `json:"messages_per_read"`                   // above 1 the server joins, or the receiver lags
+	BytesPerMessage   float64 `json:"bytes_per_message"`                   // read at a subscriber
+	Returned          int     `json:"returned"`                            // connections that came back
+	Cost              Cost    `json:"cost"`                                // of the server; of a cluster, of all nodes together, without redis-server
+	OwnerCPU          float64 `json:"owner_cpu_us_per_delivery,omitempty"` // of a cluster: of the node that owns all keys, by the deliveries to its own subscribers
+	RelayCPU          float64 `json:"relay_cpu_us_per_delivery,omitempty"` // the same of the other nodes, on average
+	NodeRSS           float64 `json:"node_resident_bytes,omitempty"`       // of the node that has the most
+	Latency           Latency `json:"latency"`                             // until read at a subscriber that was there; with Rate since the message was due
+	Resumed           Latency `json:"resumed"`                             // of messages that were missed, since their subscriber was due to come back
+	Tally             Tally   `json:"tally"`                               // of the whole run, with what was pushed before and after it was measured
+	ReadBack          Tally   `json:"read_back"`                           // of what was stored, by subscribers that had seen nothing
+	Answered          Latency `json:"answered"`                            // from a publisher's write until all of it was answered
 }
 
 func (cfg *LoadConfig) keys() int {
@@ -140,6 +143,15 @@ func (r *LoadReport) title() string {
 	return strings.Join(parts, ", ")
 }
 
+// clusterColumns are what is known of the nodes of a cluster.
+func clusterColumns() []column[LoadRun] {
+	return []column[LoadRun]{
+		{"owner µs/delivery", "%.2f", func(run LoadRun) float64 { return run.OwnerCPU }},
+		{"relay µs/delivery", "%.2f", func(run LoadRun) float64 { return run.RelayCPU }},
+		{"MiB/node", "%.1f", func(run LoadRun) float64 { return run.NodeRSS / (1 << 20) }},
+	}
+}
+
 func (r *LoadReport) columns() []column[LoadRun] {
 	columns := []column[LoadRun]{
 		{"µs CPU/delivery", "%.2f", func(run LoadRun) float64 { return run.CPUPerDelivery }},
@@ -152,6 +164,9 @@ func (r *LoadReport) columns() []column[LoadRun] {
 	}
 	if slices.ContainsFunc(r.Runs, func(run LoadRun) bool { return run.ByFloor > 0 }) {
 		columns = slices.Insert(columns, 1, column[LoadRun]{"× floor", "%.2f", func(run LoadRun) float64 { return run.ByFloor }})
+	}
+	if slices.ContainsFunc(r.Runs, func(run LoadRun) bool { return run.NodeRSS > 0 }) {
+		columns = append(columns, clusterColumns()...)
 	}
 	columns = append(columns, latencies("delivery", func(run LoadRun) Latency { return run.Latency })...)
 	columns = append(columns, latencies("answer", func(run LoadRun) Latency { return run.Answered })...)

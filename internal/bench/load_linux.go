@@ -85,7 +85,7 @@ func (l *load) measure(ctx context.Context) (run LoadRun, err error) {
 		return run, err
 	}
 	before, _ := l.crowd.standing()
-	m, err := newMeter(&l.server.Target)
+	m, err := newMeter(l.server)
 	if err != nil {
 		return run, err
 	}
@@ -93,7 +93,7 @@ func (l *load) measure(ctx context.Context) (run LoadRun, err error) {
 	if stalled != nil && !errors.Is(stalled, errStalled) {
 		return run, stalled
 	}
-	cost, err := m.read()
+	costs, err := m.readEach()
 	if err != nil {
 		return run, err
 	}
@@ -102,7 +102,7 @@ func (l *load) measure(ctx context.Context) (run LoadRun, err error) {
 		return run, err
 	}
 	after, _ := l.crowd.standing()
-	run = l.result(cost, all, after.Arrived-before.Arrived)
+	run = l.result(costs, all, after.Arrived-before.Arrived)
 	run.Tally, err = l.finish(ctx, stalled)
 	return run, err
 }
@@ -142,9 +142,13 @@ func (l *load) finish(ctx context.Context, stalled error) (Tally, error) {
 	return all.tally, err
 }
 
-func (l *load) result(cost Cost, all outcome, deliveries int) LoadRun {
-	messages, n := float64(l.cfg.Messages), float64(deliveries)
-	return LoadRun{
+// result is what a run comes to whose processes used costs, the owner of all keys first.
+func (l *load) result(costs []Cost, all outcome, deliveries int) LoadRun {
+	messages, n, cost := float64(l.cfg.Messages), float64(deliveries), Cost{}
+	for _, c := range costs {
+		cost.add(c)
+	}
+	run := LoadRun{
 		Subject:           l.subject.name(),
 		CPUPerDelivery:    per(cost.CPU, n),
 		MessagesPerSecond: messages / cost.Seconds,
@@ -157,6 +161,24 @@ func (l *load) result(cost Cost, all outcome, deliveries int) LoadRun {
 		Latency:           latencyOf(all.latency),
 		Resumed:           latencyOf(all.resumed),
 		Answered:          latencyOf(l.answered()),
+	}
+	run.spread(costs)
+	return run
+}
+
+// spread notes what each node of a cluster used, of which each has as many subscribers.
+func (r *LoadRun) spread(costs []Cost) {
+	if len(costs) == 1 {
+		return
+	}
+	each := float64(r.Deliveries) / float64(len(costs))
+	for i, c := range costs {
+		r.NodeRSS = max(r.NodeRSS, c.RSS)
+		if i == 0 {
+			r.OwnerCPU = per(c.CPU, each)
+		} else {
+			r.RelayCPU += per(c.CPU, each) / float64(len(costs)-1)
+		}
 	}
 }
 

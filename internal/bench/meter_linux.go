@@ -76,18 +76,59 @@ func (t *Target) mallocs() (objects float64, err error) {
 	return stat.Mallocs, err
 }
 
-// meter measures what a process uses from newMeter to read.
+// meter measures what a server uses from newMeter to read.
 type meter struct {
-	target   *Target
-	began    time.Time
+	began time.Time
+	each  []*gauge // of each of its processes
+}
+
+// gauge is what one process has used before.
+type gauge struct {
+	target   Target
 	cpu      time.Duration
 	switches int64
 	mallocs  float64 // before
 	looking  float64 // what asking for it allocates itself
 }
 
-func newMeter(t *Target) (*meter, error) {
-	m := &meter{target: t}
+func newMeter(p *process) (*meter, error) {
+	m := &meter{}
+	for _, t := range p.all() {
+		g, err := newGauge(t)
+		if err != nil {
+			return nil, err
+		}
+		m.each = append(m.each, g)
+	}
+	m.began = time.Now()
+	return m, nil
+}
+
+// read returns what all processes have used together.
+func (m *meter) read() (sum Cost, err error) {
+	all, err := m.readEach()
+	for _, c := range all {
+		sum.add(c)
+	}
+	return sum, err
+}
+
+// readEach returns what each process has used.
+func (m *meter) readEach() (all []Cost, err error) {
+	seconds := time.Since(m.began).Seconds()
+	for _, g := range m.each {
+		c, err := g.read()
+		if err != nil {
+			return nil, err
+		}
+		c.Seconds = seconds
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func newGauge(t Target) (*gauge, error) {
+	m := &gauge{target: t}
 	for range 3 { // the first makes what is made once, the others tell what each costs
 		mallocs, err := t.mallocs()
 		if err != nil {
@@ -100,12 +141,10 @@ func newMeter(t *Target) (*meter, error) {
 		return nil, err
 	}
 	m.cpu, err = t.cpu()
-	m.began = time.Now()
 	return m, err
 }
 
-func (m *meter) read() (c Cost, err error) {
-	c.Seconds = time.Since(m.began).Seconds()
+func (m *gauge) read() (c Cost, err error) {
 	cpu, err := m.target.cpu()
 	if err != nil {
 		return c, err

@@ -25,5 +25,8 @@ func Resume(context.Context, ResumeConfig) (*ResumeReport, error) { return nil, 
 // Stored measures what storing messages costs; here it answers that it cannot.
 func Stored(context.Context, StoreConfig) (*StoreReport, error) { return nil, errSystem }
 
+// Failover measures how long a cluster takes without one of its nodes; here it answers that it cannot.
+func Failover(context.Context, FailoverConfig) (*FailoverReport, error) { return nil, errSystem }
+
 // Work is a worker of a measurement; here it answers that it cannot.
 func Work(context.Context, io.Reader, io.Writer) error { return errSystem }

@@ -12,11 +12,20 @@ import (
 	"time"
 )
 
-// process is what is measured: a node, or the floor, and how to end it if it is ours.
+// process is what is measured: a node, the nodes of a cluster, or the floor, and how to end it if it is ours.
 type process struct {
-	Target
-	stop  func()
-	ended <-chan struct{} // closed when the process has ended; nil: it is not ours
+	Target          // where publishers push
+	nodes  []Target // of a cluster: all of them, first the one that owns all keys
+	stop   func()
+	ended  <-chan struct{} // closed when the process has ended; nil: it is not ours
+}
+
+// all are the targets that there are.
+func (p *process) all() []Target {
+	if len(p.nodes) > 0 {
+		return p.nodes
+	}
+	return []Target{p.Target}
 }
 
 // gone tells whether the process has ended by itself. Its connections break a moment before that is known.

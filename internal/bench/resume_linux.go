@@ -64,7 +64,7 @@ func (cfg *ResumeConfig) miss(ctx context.Context, t *trial) error {
 func (cfg *ResumeConfig) measure(ctx context.Context, t *trial) (run ResumeRun, err error) {
 	messages := cfg.Connections * cfg.Backlog
 	before, _ := t.crowd.standing()
-	m, err := newMeter(&t.server.Target)
+	m, err := newMeter(t.server)
 	if err != nil {
 		return run, err
 	}

@@ -55,7 +55,7 @@ func (cfg *StoreConfig) measure(ctx context.Context, t *trial) (run StoreRun, er
 			p.conn.answered.Reset()
 		}
 	}
-	m, err := newMeter(&t.server.Target)
+	m, err := newMeter(t.server)
 	if err != nil {
 		return run, err
 	}

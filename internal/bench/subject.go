@@ -103,6 +103,12 @@ func (c *Config) subject(name string) (subject, error) {
 		&gopush{binary: c.Binary, protocol: WebSocket},
 		&gopush{binary: c.Binary, protocol: Redis},
 		&gopush{binary: c.Binary, protocol: Streams},
+		&cluster{binary: c.Binary, protocol: TCP, nodes: c.nodes()},
+		&cluster{binary: c.Binary, protocol: WebSocket, nodes: c.nodes()},
+		&cluster{binary: c.Binary, protocol: Redis, nodes: c.nodes()},
+		&cluster{binary: c.Binary, protocol: TCP, nodes: c.nodes(), wrong: true},
+		&cluster{binary: c.Binary, protocol: WebSocket, nodes: c.nodes(), wrong: true},
+		&cluster{binary: c.Binary, protocol: Redis, nodes: c.nodes(), wrong: true},
 		&floor{program: c.Floor},
 		redis(), redisStreams(), nats(), mosquitto(), nchan(),
 	} {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gopush/internal/ring"
 )
 
 const (
@@ -23,18 +25,38 @@ const (
 type plan struct {
 	Subject string // whose dialect is spoken
 	Target  Target
-	Shared  bool   // all connections subscribe to one key
-	Key     string // that key, or what the keys of all connections begin with
-	Part    int    // the connections of this swarm are numbers Part, Part + Parts, …
-	Parts   int    // of all
+	Shared  bool     // all connections subscribe to one key
+	Key     string   // that key, or what the keys of all connections begin with
+	Servers []string // public addresses: connection number i is made to the i-th of them, in turn
+	Later   []string // where a connection that a server ends comes back to, in turn; none: it does not
+	Owners  []string // names of the nodes of a cluster of which the first owns all keys; none: it does not matter
+	Part    int      // the connections of this swarm are numbers Part, Part + Parts, …
+	Parts   int      // of all
+
+	ring *ring.Ring // of Owners; nil: not made yet
 }
 
 // keyOf is the key of connection number i of all swarms.
 func (p *plan) keyOf(i int) string {
 	if p.Shared {
-		return p.Key
+		return p.owned(p.Key)
 	}
-	return fmt.Sprintf("%s-%06d", p.Key, i)
+	return p.owned(fmt.Sprintf("%s-%06d", p.Key, i))
+}
+
+// owned is key, or the first of key.1, key.2, … that the first of Owners owns.
+func (p *plan) owned(key string) string {
+	if len(p.Owners) == 0 {
+		return key
+	}
+	if p.ring == nil {
+		p.ring = ringOf(p.Owners)
+	}
+	name := key
+	for i := 1; p.ring.Owner(name) != p.Owners[0]; i++ {
+		name = fmt.Sprintf("%s.%d", key, i)
+	}
+	return name
 }
 
 // number is that of connection i of this swarm among those of all swarms.
@@ -45,8 +67,9 @@ type swarm struct {
 	plan
 	clock
 	epoll       int
-	wake        *os.File // an eventfd in it
-	server      netip.AddrPort
+	wake        *os.File         // an eventfd in it
+	servers     []netip.AddrPort // Servers
+	later       []netip.AddrPort // Later
 	dialect     dialect
 	asker       asker        // the dialect, if it is one
 	subscribers []subscriber // by the number that epoll knows them by
@@ -56,6 +79,7 @@ type swarm struct {
 	came    []int // Shared: by sequence number, how many connections have it
 	through int   // messages that have come to all that had to get them
 	arrived int   // messages that came for the first time, at all connections
+	moves   int   // connections that a server ended or refused, and that came back at another
 	outcome
 
 	buf    []byte // of what is read
@@ -72,6 +96,7 @@ type absence struct {
 type subscriber struct {
 	fd         int           // -1: closed
 	returns    bool          // it was here before: it resumes
+	moved      int           // how often it lost its server, where there are later ones
 	hello      []byte        // to be sent as soon as the socket is connected; nil: sent
 	due        time.Duration // when it had to be opened
 	subscribed time.Duration // when it was; 0: it is not
@@ -80,7 +105,11 @@ type subscriber struct {
 }
 
 func newSwarm(p plan) (*swarm, error) {
-	addr, err := net.ResolveTCPAddr("tcp4", p.Target.Public)
+	servers, err := resolve(p.Servers)
+	if err != nil {
+		return nil, err
+	}
+	later, err := resolve(p.Later)
 	if err != nil {
 		return nil, err
 	}
@@ -96,14 +125,34 @@ func newSwarm(p plan) (*swarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := addr.AddrPort()
 	d := subject.dialect(&p.Target)
 	a, _ := d.(asker)
 	return &swarm{
 		plan: p, clock: clock, epoll: epoll, wake: wake,
-		server: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), dialect: d, asker: a,
+		servers: servers, later: later, dialect: d, asker: a,
 		outcome: newOutcome(), buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512),
 	}, nil
+}
+
+// resolve returns addresses as sockets take them.
+func resolve(addrs []string) (all []netip.AddrPort, err error) {
+	for _, text := range addrs {
+		addr, err := net.ResolveTCPAddr("tcp4", text)
+		if err != nil {
+			return nil, err
+		}
+		at := addr.AddrPort()
+		all = append(all, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	}
+	return all, nil
+}
+
+// serverOf is where connection i connects to: its own server, and the later ones when it has lost that.
+func (s *swarm) serverOf(i int) netip.AddrPort {
+	if moved := s.subscribers[i].moved; moved > 0 {
+		return s.later[(s.number(i)+moved)%len(s.later)]
+	}
+	return s.servers[s.number(i)%len(s.servers)]
 }
 
 // newEpoll makes an epoll set with an eventfd in it.
@@ -174,7 +223,7 @@ func (s *swarm) fill() error {
 		}
 		s.absent = s.absent[1:]
 		if err := s.open(next.i, next.due); err != nil {
-			return fmt.Errorf("connection %d to %s: %w", s.number(next.i)+1, s.server, err)
+			return fmt.Errorf("connection %d to %s: %w", s.number(next.i)+1, s.serverOf(next.i), err)
 		}
 	}
 	return nil
@@ -194,10 +243,11 @@ func (s *swarm) open(i int, due time.Duration) error {
 	c.fd, c.due = fd, due
 	c.hello = s.helloOf(c, s.keyOf(s.number(i)))
 	s.opening++
-	if err := s.bind(fd, i); err != nil {
+	at := s.serverOf(i)
+	if err := s.bind(fd, i, at); err != nil {
 		return err
 	}
-	server := &unix.SockaddrInet4{Addr: s.server.Addr().As4(), Port: int(s.server.Port())}
+	server := &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}
 	if err := unix.Connect(fd, server); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -215,8 +265,8 @@ func (s *swarm) helloOf(c *subscriber, key string) []byte {
 
 // bind gives connection i a loopback address of its own range, 127.0.0.1, 127.0.0.2, …, so that
 // ports do not run short; the port is chosen by connect.
-func (s *swarm) bind(fd, i int) error {
-	if !s.server.Addr().IsLoopback() {
+func (s *swarm) bind(fd, i int, server netip.AddrPort) error {
+	if !server.Addr().IsLoopback() {
 		return nil
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {

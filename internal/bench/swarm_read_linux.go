@@ -43,6 +43,9 @@ func (s *swarm) serve(i int, ready uint32) error {
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return nil
+	case n <= 0 && len(s.later) > 0:
+		s.move(i)
+		return nil
 	case n <= 0 && c.subscribed == 0:
 		return fmt.Errorf("connection %d: ended before it was subscribed: %w", s.number(i)+1, errors.Join(err, net.ErrClosed))
 	case n <= 0:
@@ -53,16 +56,38 @@ func (s *swarm) serve(i int, ready uint32) error {
 	s.reads++
 	s.bytes += n
 	if err := s.feed(i, s.buf[:n]); err != nil {
+		if len(s.later) > 0 && c.subscribed == 0 {
+			s.move(i) // refused: elsewhere it may not be
+			return nil
+		}
 		return fmt.Errorf("connection %d: %w", s.number(i)+1, err)
 	}
 	return nil
+}
+
+// move has connection i, which its server has ended or refused, come back at another one: at once, or a moment later where it was not subscribed.
+func (s *swarm) move(i int) {
+	const again = 50 * time.Millisecond
+	c := &s.subscribers[i]
+	lost := absence{i: i, due: s.now()}
+	if c.subscribed == 0 {
+		lost.due += again
+	}
+	s.hangUp(c)
+	c.moved++
+	s.moves++
+	s.absent = append(s.absent, lost)
 }
 
 // greet sends the hello of connection i, which is connected now, and asks for input only.
 func (s *swarm) greet(i int) error {
 	c := &s.subscribers[i]
 	if n, err := unix.Write(c.fd, c.hello); n != len(c.hello) {
-		return fmt.Errorf("connection %d to %s: %w", s.number(i)+1, s.server, err)
+		if len(s.later) > 0 {
+			s.move(i)
+			return nil
+		}
+		return fmt.Errorf("connection %d to %s: %w", s.number(i)+1, s.serverOf(i), err)
 	}
 	c.hello = nil
 	return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)})

@@ -31,6 +31,9 @@ type layout struct {
 	size        int  // of payloads
 	expire      int  // seconds that messages are kept; 0: live only
 	stored      int  // messages that are kept for a key, at most
+
+	servers []string // where connections are made to, in turn; nil: to all nodes
+	later   []string // and where they come back to when their server is gone; nil: nowhere
 }
 
 // trial starts a subject and a crowd without connections yet.
@@ -57,7 +60,16 @@ func (t *trial) populate(ctx context.Context, c *Config) (err error) {
 	if _, ok := t.subject.dialect(&target).(resumer); l.expire > 0 && !ok {
 		return errors.New("it keeps no messages for subscribers that are away: only \"broadcast\", \"unicast\" without --expire, \"connect\" and \"idle\" measure it")
 	}
-	p := plan{Subject: t.subject.name(), Target: target, Shared: l.shared, Key: uniqueKey()}
+	p := plan{Subject: t.subject.name(), Target: target, Shared: l.shared, Key: uniqueKey(), Later: l.later}
+	for _, node := range t.server.all() {
+		p.Servers = append(p.Servers, node.Public)
+		if len(t.server.nodes) > 0 {
+			p.Owners = append(p.Owners, node.Name)
+		}
+	}
+	if l.servers != nil {
+		p.Servers = l.servers
+	}
 	if t.crowd, err = c.crowd(ctx, p, l.connections); err != nil {
 		return err
 	}

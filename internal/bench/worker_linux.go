@@ -34,6 +34,7 @@ type report struct {
 	Subscribed int // connections that are there
 	Arrived    int // messages that came for the first time, at all connections
 	Through    int // messages that came to all connections that had to get them
+	Moves      int // connections that a server ended or refused, and that came back at another
 	Err        string
 	Outcome    *snapshot // of the order end
 }
@@ -162,7 +163,7 @@ func (w *worker) churn() {
 func (w *worker) report() {
 	s := w.swarm
 	now := report{
-		Done: w.told.Done, Arrived: s.arrived, Through: s.through,
+		Done: w.told.Done, Arrived: s.arrived, Through: s.through, Moves: s.moves,
 		Subscribed: len(s.subscribers) - s.opening - len(s.absent),
 	}
 	if w.doing.Number > now.Done && w.done() {
@@ -172,7 +173,7 @@ func (w *worker) report() {
 		}
 	}
 	urgent := now.Done > w.told.Done || now.Through > w.told.Through
-	changed := now.Arrived != w.told.Arrived || now.Subscribed != w.told.Subscribed
+	changed := now.Arrived != w.told.Arrived || now.Subscribed != w.told.Subscribed || now.Moves != w.told.Moves
 	if urgent || changed && s.now() > w.toldAt+tellEvery {
 		w.told, w.toldAt = now, s.now()
 		w.tell(now)
