@@ -10,7 +10,7 @@ DURATION ?= 10m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz soak bench measure peers-deps bench-peers bench-redis bench-render FORCE
+.PHONY: help run build deps test check lint race fuzz soak bench measure peers-deps bench-peers bench-redis bench-cluster bench-render FORCE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ bench-peers: build bin/floor bin/nats-server bin/peers ## Measure a node beside 
 
 bench-redis: build bin/peers ## Of these, only what clients of Redis do, beside redis-server, about 6 minutes
 	bin/peers -runs $(RUNS) -only '^redis-' run
+	bin/peers render
+
+bench-cluster: build bin/peers ## Of these, only clusters of nodes: failover, relays, wrong nodes, 100,000 subscribers on ten; about 15 minutes
+	bin/peers -runs $(RUNS) -only '^cluster-' run
 	bin/peers render
 
 bench-render: bin/peers ## Write the tables and plots of docs/benchmarks.md from bench/results

@@ -3,7 +3,7 @@
 //
 //	plan.go ── workloads ──> run ── gopush bench … --json ──> bench/results/*.json ──> render ──> tables, plots
 //
-// "make bench-peers" does all of it, "make bench-redis" what clients of Redis do, "make bench-render" only the last step. It knows the command
+// "make bench-peers" does all of it, "make bench-redis" what clients of Redis do, "make bench-cluster" what clusters do, "make bench-render" only the last step. It knows the command
 // line of "gopush bench" and what that prints, and no package of the product.
 package main
 

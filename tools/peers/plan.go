@@ -30,10 +30,13 @@ type workload struct {
 	subjects []string
 }
 
-// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis streams", and the
+// command returns what follows "gopush bench" to measure a subject, "gopush ws" or "redis streams" (of a failover "kill etcd"), and the
 // variables that it needs.
 func (w *workload) command(subject string) (args, env []string) {
 	server, kind, special := strings.Cut(subject, " ")
+	if strings.HasPrefix(w.args, failoverArgs) {
+		return append(strings.Fields(w.args), "--end", server, "--registry", kind), nil
+	}
 	args = append(strings.Fields(w.args), "--subject", server)
 	switch {
 	case subject == gopushEpoll:
@@ -103,7 +106,7 @@ func unicastMetrics() []metric {
 // sections are all that is measured, in the order of the page. There are so many messages that a
 // run lasts some seconds.
 func sections() []section {
-	return slices.Concat(broadcasts(), []section{unicast(), idle(), connect(), resume()}, likeRedis())
+	return slices.Concat(broadcasts(), []section{unicast(), idle(), connect(), resume()}, likeRedis(), clusters())
 }
 
 func broadcasts() []section {

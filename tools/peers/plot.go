@@ -34,10 +34,10 @@ func (s *section) bars(outcomes map[string]*outcome) (all []bar) {
 	return all
 }
 
-// hue has gopush, the floor and the others in colours that differ in grey, too.
+// hue has gopush and its clusters, the floor and the others in colours that differ in grey, too.
 func (b bar) hue() color.Color {
 	switch {
-	case strings.HasPrefix(b.name, "gopush"):
+	case strings.HasPrefix(b.name, "gopush"), strings.HasPrefix(b.name, "cluster"):
 		return color.RGBA{R: 0x00, G: 0x5b, B: 0x96, A: 0xff}
 	case b.name == floor:
 		return color.RGBA{R: 0x88, G: 0x88, B: 0x88, A: 0xff}

@@ -86,7 +86,12 @@ func machines(outcomes map[string]*outcome) string {
 func (s *section) markdown(outcomes map[string]*outcome) string {
 	var b strings.Builder
 	for _, w := range s.workloads {
-		fmt.Fprintf(&b, "    gopush bench %s --subject SERVER\n", cmp.Or(outcomes[w.id].Args, w.args))
+		args := cmp.Or(outcomes[w.id].Args, w.args)
+		if strings.HasPrefix(args, failoverArgs) {
+			fmt.Fprintf(&b, "    gopush bench %s --end HOW --registry REGISTRY\n", args)
+			continue
+		}
+		fmt.Fprintf(&b, "    gopush bench %s --subject SERVER\n", args)
 	}
 	fmt.Fprintf(&b, "\n%s\n![%s](plots/%s.svg)\n", s.table(outcomes), s.title, s.id)
 	return b.String()
