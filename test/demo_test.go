@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -94,9 +95,23 @@ type demoRun struct {
 
 func startDemo(t *testing.T, args ...string) *demoRun {
 	t.Helper()
+	return startDemoCommand(t, "demo", args...)
+}
+
+// startDemoCommand starts a subcommand like demo. An argument NAME=VALUE is a variable.
+func startDemoCommand(t *testing.T, subcommand string, args ...string) *demoRun {
+	t.Helper()
+	var env []string
+	args = slices.DeleteFunc(args, func(arg string) bool {
+		isVariable := regexp.MustCompile(`^[A-Z]+=`).MatchString(arg)
+		if isVariable {
+			env = append(env, arg)
+		}
+		return isVariable
+	})
 	d := &demoRun{t: t, output: new(lockedBuffer), tmp: t.TempDir(), exited: make(chan error, 1)}
-	d.cmd = exec.Command(gopush, append([]string{"demo"}, args...)...)
-	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp, "GOPUSH_AUTH=token") // which is not for its node
+	d.cmd = exec.Command(gopush, append([]string{subcommand}, args...)...)
+	d.cmd.Env = append(append(os.Environ(), "TMPDIR="+d.tmp, "GOPUSH_AUTH=token"), env...) // which is not for its node
 	d.cmd.Stdout, d.cmd.Stderr = d.output, d.output
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

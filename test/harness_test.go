@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // patience bounds every wait of these tests: long enough for a loaded machine, short enough
@@ -48,8 +50,14 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build gopush: %v\n%s", err, out)
 		return 1
 	}
+	redis.SetLogger(silence{}) // nodes that are gone are what some tests are about
 	return m.Run()
 }
+
+// silence is go-redis's log.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // node is a running gopush process.
 type node struct {
@@ -101,14 +109,25 @@ func serveLimited(t *testing.T, descriptors int, flags ...string) *node {
 	return start(t, t.TempDir(), []string{"sh", "-c", limited, gopush}, flags...)
 }
 
-// start runs program, which is gopush or becomes it, on a store in dir.
+// start runs program, which is gopush or becomes it, on a store in dir, and waits until it is ready.
 func start(t *testing.T, dir string, program []string, flags ...string) *node {
 	t.Helper()
-	n := &node{t: t, dir: dir, stderr: new(lockedBuffer), exited: make(chan struct{})}
 	args := append([]string{
-		"serve", "--data", filepath.Join(dir, "data"), "--min-free-bytes", "0",
+		"--data", filepath.Join(dir, "data"), "--min-free-bytes", "0",
 		"--public", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ops", "127.0.0.1:0",
 	}, flags...)
+	n, ready := launch(t, dir, program, args...)
+	if err := ready(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// launch is start with all flags of the node, and without waiting: ready does, and returns why the node is not.
+func launch(t *testing.T, dir string, program []string, flags ...string) (n *node, ready func() error) {
+	t.Helper()
+	n = &node{t: t, dir: dir, stderr: new(lockedBuffer), exited: make(chan struct{})}
+	args := append([]string{"serve"}, flags...)
 	n.cmd = exec.Command(program[0], append(program[1:], args...)...)
 	n.cmd.Stderr = n.stderr
 	stdout, err := n.cmd.StdoutPipe()
@@ -118,18 +137,20 @@ func start(t *testing.T, dir string, program []string, flags ...string) *node {
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ready := make(chan error, 1)
-	go n.read(stdout, ready)
+	told := make(chan error, 1)
+	go n.read(stdout, told)
 	t.Cleanup(n.end)
-	select {
-	case err := <-ready:
-		if err != nil {
-			t.Fatalf("gopush %s: %v\n%s", strings.Join(args, " "), err, n.stderr)
+	return n, func() error {
+		select {
+		case err := <-told:
+			if err != nil {
+				err = fmt.Errorf("gopush %s: %w\n%s", strings.Join(args, " "), err, n.stderr)
+			}
+			return err
+		case <-time.After(patience):
+			return fmt.Errorf("gopush %s: not ready after %v\n%s", strings.Join(args, " "), patience, n.stderr)
 		}
-	case <-time.After(patience):
-		t.Fatalf("gopush %s: not ready after %v\n%s", strings.Join(args, " "), patience, n.stderr)
 	}
-	return n
 }
 
 // read takes the addresses from what the node prints, then waits for its end.
@@ -323,13 +344,19 @@ func onEngines(t *testing.T, flags []string, test func(t *testing.T, n *node)) {
 // eventually polls until ok, for what a node does in its own time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		time.Sleep(5 * time.Millisecond)
+	if !poll(ok) {
+		t.Fatalf("not within %v: %s", patience, what)
 	}
+}
+
+// poll asks until ok, for as long as tests wait, and returns whether it was.
+func poll(ok func() bool) bool {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // peer is a raw connection.
