@@ -112,6 +112,9 @@ func (a *account) settle(t *testing.T, devices ...*listener) {
 	order := map[string]map[string]int64{} // by key: mids of payloads, as anybody was told
 	for _, d := range devices {
 		d.stop()
+		if d.complete {
+			d.expectStored(t)
+		}
 		if order[d.key] == nil {
 			order[d.key] = a.acknowledged(d.key, true)
 		}
@@ -166,8 +169,20 @@ func (a *account) check(t *testing.T, d *listener, mids map[string]int64) {
 		}
 		last, mids[r.payload] = r.mid, r.mid
 	}
-	if gaps := d.gapsTold(); gaps > 0 && d.complete {
-		t.Errorf("%s: was told of %d gaps, and nothing was removed", d, gaps)
+	if gaps := d.gapsTold(); len(gaps) > 0 && d.complete {
+		t.Errorf("%s: was told of gaps, and nothing was removed: %q", d, gaps)
+	}
+}
+
+// expectStored checks that the device, which began with the oldest message and has ended, has all that is stored, also what nobody was told of that it is.
+func (d *listener) expectStored(t *testing.T) {
+	t.Helper()
+	last := d.after()
+	for _, s := range d.member().in(t).storedV1(d.key) {
+		payload := strings.Trim(s.payload, `"`)
+		if s.mid <= last && len(d.missing(map[string]int64{payload: s.mid})) > 0 {
+			t.Errorf("%s: %s with mid %d is stored, and did not come", d, payload, s.mid)
+		}
 	}
 }
 

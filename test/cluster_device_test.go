@@ -67,7 +67,7 @@ type listener struct {
 	has    map[string]bool // payloads of got
 	visits int
 	last   int64 // mid of the last message
-	gaps   int
+	gaps   []string // that it was told of
 	why    error // the last connection ended
 }
 
@@ -129,6 +129,18 @@ func (d *listener) run(ctx context.Context) {
 	}
 }
 
+// member returns one of its nodes that runs.
+func (d *listener) member() *member {
+	for _, m := range d.at {
+		select {
+		case <-m.exited:
+		default:
+			return m
+		}
+	}
+	return d.at[0]
+}
+
 // stop ends the device.
 func (d *listener) stop() {
 	d.cancel()
@@ -154,10 +166,10 @@ func (d *listener) take(payload string, mid int64) {
 	d.last = max(d.last, mid)
 }
 
-func (d *listener) gap() {
+func (d *listener) gap(what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.gaps++
+	d.gaps = append(d.gaps, fmt.Sprintf("connection %d: %s", d.visits, what))
 }
 
 func (d *listener) after() int64 {
@@ -172,10 +184,10 @@ func (d *listener) receipts() []receipt {
 	return slices.Clone(d.got)
 }
 
-func (d *listener) gapsTold() int {
+func (d *listener) gapsTold() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.gaps
+	return slices.Clone(d.gaps)
 }
 
 // connections returns how often the device was subscribed.
@@ -257,11 +269,14 @@ func (d *listener) readLegacy(next func() (string, error)) error {
 		case strings.HasPrefix(text, "+h"):
 			d.subscribed()
 		case strings.HasPrefix(text, "+g"):
-			d.gap()
+			d.gap(fmt.Sprintf("%q after %d", text, d.after()))
 		case strings.HasPrefix(text, "{"):
 			var m legacyMessage
 			if err := json.Unmarshal([]byte(text), &m); err != nil {
 				return err
+			}
+			if m.Prev != nil && *m.Prev > d.after() {
+				d.gap(fmt.Sprintf("%s with mid %d stands behind %d, the last that came is %d", m.Msg, m.Mid, *m.Prev, d.after()))
 			}
 			d.take(string(m.Msg), m.Mid)
 		default:
@@ -291,7 +306,7 @@ func listenSDK(ctx context.Context, d *listener, addr string) error {
 		Addr: addr, Key: d.key, After: message.FormatID(d.after()),
 		OnConnect:    func(string) { d.subscribed() },
 		OnDisconnect: func(err error, _ time.Duration) { cancel(err) },
-		OnGap:        func(client.Gap) { d.gap() },
+		OnGap:        func(g client.Gap) { d.gap(fmt.Sprintf("%+v", g)) },
 	}, func(m client.Message) error {
 		d.take(string(m.Payload), m.Mid)
 		return nil
