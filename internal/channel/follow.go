@@ -12,7 +12,6 @@ func (h *Hub) Follow(sink SinkID, key string, spare uint32) (c *Channel, ref uin
 	}
 	hash := h.hash(key)
 	b := h.bucketOf(hash)
-	defer h.wakeLoaders()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c = b.open(hash, key)

@@ -138,7 +138,6 @@ func (h *Hub) Run(ctx context.Context) {
 func (h *Hub) Subscribe(sink SinkID, key string, spare uint32) (c *Channel, ref uint32, barrier int64, err error) {
 	hash := h.hash(key)
 	b := h.bucketOf(hash)
-	defer h.wakeLoaders()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c = b.open(hash, key)

@@ -58,12 +58,13 @@ func (h *Hub) placeOf(c *Channel) place {
 func (h *Hub) prepare(at place) error {
 	at.bucket.mu.Lock()
 	state, from := at.channel.state, at.channel.stored
+	shared := h.cfg.Owns != nil && at.channel.listeners() > 0 // others may have stored what those who listen are to see
 	at.bucket.mu.Unlock()
 	ctx, cancel := h.untilTimeout(at)
 	defer cancel()
 	switch {
 	case state.certain():
-	case state&behind != 0 || state&(relayed|loaded) == relayed:
+	case state&behind != 0 || state&loaded == 0 && (shared || state&relayed != 0):
 		_ = h.readOn(ctx, at) // what it did not see is looked for again
 	default:
 		h.learn(ctx, at, state, from)

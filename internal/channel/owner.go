@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"sync"
-	"time"
 
 	"gopush/internal/message"
 )
@@ -63,40 +62,17 @@ func (at place) unknow() {
 	at.bucket.forget(at.hash, c)
 }
 
-// heard has whoever listens to c as the first see nothing that was released before. Loaders are to be woken. The bucket is locked.
+// heard has whoever subscribes to c as the first see nothing that was released before. Where several nodes may append
+// to a key, a barrier above what is stored would hide what another one stores: what is not known begins at this moment.
 func (h *Hub) heard(b *bucket, c *Channel) {
-	if h.elsewhere(c.key) {
-		c.relay()
-	}
 	switch {
-	case h.cfg.Owns != nil:
-		h.placeByTime(c)
-	case c.unused() && c.state&used == 0:
+	case h.elsewhere(c.key):
+		h.heardAfar(c)
+	case c.state&used != 0 || !c.unused():
+	case h.cfg.Owns == nil:
 		c.released = max(c.released, b.last)
-	}
-}
-
-// maxSkew is how far the clocks of nodes may be apart.
-const maxSkew = time.Second
-
-// placeByTime gives c a place in the order of messages that has none yet, since it could not be loaded before somebody listens to it: a moment
-// ago, as all nodes tell the time. The store is read on from there. Where several nodes may append, a barrier above what is stored would hide what another
-// one stores; and one that is learned later would pass over what was stored since. The bucket is locked.
-func (h *Hub) placeByTime(c *Channel) {
-	if c.listeners() > 0 || c.state&(loaded|placed) != 0 {
-		return
-	}
-	c.released = message.MidAt(h.clock.now().Add(-maxSkew))
-	if c.state&relayed != 0 {
-		c.state |= placed
-	}
-	h.fallBehind(c)
-}
-
-// wakeLoaders has the store read for what heard found to have no place. A hub that has all keys for itself has nothing such.
-func (h *Hub) wakeLoaders() {
-	if h.cfg.Owns != nil {
-		h.loading.wake()
+	case c.state&loaded == 0:
+		c.released = min(c.released, h.moment())
 	}
 }
 

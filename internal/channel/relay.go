@@ -26,6 +26,8 @@ const (
 
 const lookAgain = time.Second // until the store is read again that could not be read
 
+const maxSkew = time.Second // how far the clocks of nodes may be apart
+
 // elsewhere tells whether another node owns key.
 func (h *Hub) elsewhere(key string) bool { return h.cfg.Owns != nil && !h.cfg.Owns(key) }
 
@@ -43,6 +45,28 @@ func (c *Channel) relay() {
 	c.released, c.stored = 0, 0
 }
 
+// moment returns a mid that all are above that are pushed from now on, at whatever node.
+func (h *Hub) moment() int64 { return message.MidAt(h.clock.now().Add(-maxSkew)) }
+
+// heardAfar has c be a relay, to which somebody begins to listen. Without a place in the order of messages it begins at this moment: what is
+// stored from now on and is not fed is read when there is one. The bucket is locked.
+func (h *Hub) heardAfar(c *Channel) {
+	if c.relay(); c.state&placed == 0 && c.listeners() == 0 {
+		c.released = h.moment()
+	}
+}
+
+// place gives c, a relay, its place in the order of messages, after mid. Who listens has perhaps before mid was stored. The bucket is
+// locked; loaders are to be woken.
+func (h *Hub) place(c *Channel, mid int64) {
+	c.state |= placed
+	if c.listeners() > 0 && mid > c.released {
+		h.fallBehind(c)
+	} else {
+		c.released = mid
+	}
+}
+
 // Relay has the channel of key, which another node owns, fed by Feed from now on, until Unrelay. It returns the mid of
 // the last message that was released here, or 0. A key that has come to be this node's meanwhile stays so.
 func (h *Hub) Relay(key string) (released int64) {
@@ -52,7 +76,9 @@ func (h *Hub) Relay(key string) (released int64) {
 	if h.elsewhere(key) {
 		at.channel.relay()
 	}
-	released = at.channel.released
+	if at.channel.state&(relayed|placed) != relayed {
+		released = at.channel.released
+	}
 	at.bucket.forget(at.hash, at.channel)
 	return released
 }
@@ -108,23 +134,34 @@ func (h *Hub) Load(ctx context.Context, key string) error {
 		return err
 	}
 	at := h.lock(key)
-	defer at.bucket.mu.Unlock()
 	at.channel = at.bucket.open(at.hash, key)
-	c := at.channel
 	if h.elsewhere(key) {
-		c.relay()
+		at.channel.relay()
 	}
-	if c.state&(placed|behind|scheduled|loaded) == 0 && c.listeners() == 0 {
-		c.stored = info.Last
-		c.released = max(c.released, info.Last)
+	if at.channel.state&(placed|behind|scheduled|loaded) == 0 {
+		h.loadAs(at.channel, info.Last)
+	}
+	at.bucket.forget(at.hash, at.channel)
+	at.bucket.mu.Unlock()
+	h.loading.wake()
+	return nil
+}
+
+// loadAs has c know that last is the key's last stored mid. The bucket is locked; loaders are to be woken.
+func (h *Hub) loadAs(c *Channel, last int64) {
+	switch {
+	case c.state&relayed != 0:
+		h.place(c, last)
+	case c.listeners() > 0 && last > c.released:
+		h.fallBehind(c)
+	default:
+		c.released = max(c.released, last)
+	}
+	if c.state&behind == 0 {
+		c.stored = last
 		c.state |= loaded
-		if c.state&relayed != 0 {
-			c.state |= placed
-		}
 		c.trustStore()
 	}
-	at.bucket.forget(at.hash, c)
-	return nil
 }
 
 // Followed has the feed of key begin: what comes by Feed is above mid upto, all that the owner had released by then. What of that
@@ -138,8 +175,7 @@ func (h *Hub) Followed(key string, upto int64) {
 	}
 	switch {
 	case c.state&placed == 0:
-		c.released = upto
-		c.state |= placed
+		h.place(c, upto)
 	case upto > c.released:
 		h.fallBehind(c)
 	}

@@ -166,6 +166,19 @@ func (m *member) push(t *testing.T, key, payload string, expire time.Duration) m
 	return m.Publish(t.Context(), []message.Push{{Key: key, Payload: []byte(payload), Expire: expire}})[0]
 }
 
+// pushAgo stores a message as if it had been pushed a while ago.
+func (m *member) pushAgo(t *testing.T, key, payload string, ago time.Duration) message.Receipt {
+	t.Helper()
+	mid := message.MidAt(time.Now().Add(-ago))
+	r := m.Publish(t.Context(), []message.Push{
+		{Key: key, Payload: []byte(payload), Expire: time.Minute, Mids: message.Span{First: mid, Last: mid + 1000}},
+	})[0]
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	return r
+}
+
 func (m *member) subscribe(t *testing.T, key string) *channel.Channel {
 	t.Helper()
 	c, _, _, err := m.Subscribe(m.sink.id, key, 1)
@@ -286,10 +299,11 @@ func TestARelayThatCannotReadWhatItMissedTellsItsSubscribers(t *testing.T) {
 
 func TestAResumeAtARelayEndsWhereTheFeedBegins(t *testing.T) {
 	t.Parallel()
-	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	long := func() time.Time { return time.Now().Add(-time.Hour) } // the store has been there
+	all := members(t, &shared{Store: memory.New(memory.Config{Now: long})}, "a", "b")
 	a, b := all[0], all[1]
-	first := a.push(t, "k", "1", time.Minute)
-	a.push(t, "k", "2", time.Minute)
+	first := a.pushAgo(t, "k", "1", time.Minute)
+	a.pushAgo(t, "k", "2", 30*time.Second)
 	c := b.subscribe(t, "k") // the owner cannot be asked yet
 	page, err := b.Resume(t.Context(), "k", first.Mid, true)
 	if err != nil || page.Gap || !page.Last {
@@ -334,6 +348,92 @@ func TestASubscriberOfAKeyThatIsNotLoadedMissesNothing(t *testing.T) {
 		if got := textOf(b.sees(t, c, 1)); got != "1" {
 			t.Errorf("the subscriber of %s sees %q, want 1", b.name, got)
 		}
+	}
+}
+
+// Neither the owner nor the store could tell where the key stands when somebody subscribed.
+func TestWhoSubscribesToARelayWithoutAPlaceMissesNothing(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(a, b *member){
+		"followed":   func(a, b *member) { b.follow(t, a, "k") },
+		"loaded":     func(_, b *member) { _ = b.Load(t.Context(), "k") },
+		"taken over": func(_, b *member) { b.owner.Store(&b.name); b.Reown() },
+		"pushed to":  func(_, b *member) { b.push(t, "k", "", time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+			a, b := all[0], all[1]
+			a.pushAgo(t, "k", "old", time.Minute)
+			c := b.subscribe(t, "k")
+			a.push(t, "k", "1", time.Minute)
+			a.push(t, "k", "2", time.Minute)
+			begin(a, b)
+			if got := b.sees(t, c, 2); textOf(got[:2]) != "12" {
+				t.Errorf("the subscriber was posted %q, want 12", textOf(got))
+			}
+		})
+	}
+}
+
+// limited is shared, and away for mid limits, too.
+type limited struct{ *shared }
+
+func (s limited) SetMidLimit(ctx context.Context, node string, limit int64) error {
+	if s.away.Load() {
+		return channel.ErrUnavailable
+	}
+	return s.Store.SetMidLimit(ctx, node, limit)
+}
+
+// While the store is away mids fall behind the clock. A key's place must not be ahead of them.
+func TestALivePushReachesWhoSubscribesWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"here", "elsewhere"} {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			clock, s := newClock(), limited{&shared{Store: memory.New(memory.Config{})}}
+			hub := func(owns bool) (*channel.Hub, *sink) {
+				h, sinks := open(t, s, 1, func(c *channel.Config) {
+					c.Now, c.Node, c.StoreTimeout, c.Owns = clock.now, fmt.Sprint(owns), 100*time.Millisecond, func(string) bool { return owns }
+				})
+				return h, sinks[0]
+			}
+			owner, at := hub(true)
+			publish(t, owner, push("k", "before", 0))
+			s.away.Store(true)
+			clock.move(time.Minute)
+			if from == "elsewhere" {
+				relay, there := hub(false)
+				subscribe(t, relay, there, "k", 1)
+				owner.FollowFor(t.Context(), at.id, "k", relay.Relay("k"), 1)
+			} else {
+				subscribe(t, owner, at, "k", 1)
+			}
+			for range 2 {
+				if r := publish(t, owner, push("k", "x", 0))[0]; r.Err != nil {
+					t.Error(r.Err)
+				}
+			}
+		})
+	}
+}
+
+// Who owns a key now had pushes of other keys whose mids are ahead of the one that the owner before it stores.
+func TestWhoSubscribesToANewOwnerThatKnowsNothingSeesWhatTheOldOneStores(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	b.owner.Store(&b.name)
+	for i := range 2000 { // all buckets have had a mid
+		b.push(t, fmt.Sprint("other", i), "", time.Minute)
+	}
+	c := b.subscribe(t, "k")
+	a.pushAgo(t, "k", "1", 500*time.Millisecond)
+	b.Look("k")
+	b.push(t, "k", "2", time.Minute)
+	if got := b.sees(t, c, 2); textOf(got) != "12" {
+		t.Errorf("the subscriber was posted %q, want 12", textOf(got))
 	}
 }
 

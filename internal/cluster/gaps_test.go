@@ -339,3 +339,33 @@ func TestAStaticNodeThatWasSilentComesBack(t *testing.T) {
 		}
 	}
 }
+
+// A key is near its owner, then another node comes to own it, then a connection that was told so subscribes: it misses nothing that is pushed from then on,
+// however late the new owner feeds it.
+func TestWhoSubscribesAsTheKeyLeavesMissesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWire()
+	b, store := new(board), slow{memory.New(memory.Config{})}
+	nodes := []*node{b.start(t, store, "n1", w.use), b.start(t, store, "n2", nil)}
+	await(t, "all links", func() bool { return linked(nodes) })
+	key := keysOf(nodes)[0]
+	if err := nodes[0].Approach(t.Context(), key); err != nil || !nodes[0].Near(key) {
+		t.Fatal("not near its owner", err)
+	}
+	nodes[0].registry.gone() // it relays from now on
+	await(t, "the other node owns it", func() bool { return nodes[1].Owns(key) && !nodes[0].Owns(key) })
+	w.freeze(nodes[1])
+	if _, _, _, err := nodes[0].Subscribe(nodes[0].sink.id, key, 1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if r := nodes[1].push(t, key, fmt.Sprint(i), time.Minute); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	await(t, "the link is down", func() bool { return !nodes[0].links.To("n2").Up() })
+	w.mend(nodes[1])
+	await(t, "the link is up", func() bool { return nodes[0].links.To("n2").Up() })
+	nodes[1].push(t, key, "3", time.Minute)
+	nodes[0].wants(t, key, "0123")
+}
