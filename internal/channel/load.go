@@ -57,17 +57,15 @@ func (h *Hub) placeOf(c *Channel) place {
 // with errLimit.
 func (h *Hub) prepare(at place) error {
 	at.bucket.mu.Lock()
-	state, from := at.channel.state, at.channel.stored
-	shared := h.cfg.Owns != nil && at.channel.listeners() > 0 // others may have stored what those who listen are to see
+	state, from, readsOn := at.channel.state, at.channel.stored, h.readsOn(at.channel)
 	at.bucket.mu.Unlock()
 	ctx, cancel := h.untilTimeout(at)
 	defer cancel()
-	switch {
-	case state.certain():
-	case state&behind != 0 || state&loaded == 0 && (shared || state&relayed != 0):
+	if !state.certain() && !readsOn {
+		readsOn = h.learn(ctx, at, state, from)
+	}
+	if readsOn {
 		_ = h.readOn(ctx, at) // what it did not see is looked for again
-	default:
-		h.learn(ctx, at, state, from)
 	}
 	at.bucket.mu.Lock()
 	waits, need := at.channel.waits(), int64(0)
@@ -102,22 +100,35 @@ func (h *Hub) timeout(since time.Time) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), h.cfg.StoreTimeout-h.clock.now().Sub(since))
 }
 
-func (h *Hub) learn(ctx context.Context, at place, state state, from int64) {
+// readsOn tells whether the store is to be read on from what was released: others may have stored what those who listen are
+// to see. The bucket is locked.
+func (h *Hub) readsOn(c *Channel) bool {
+	shared := h.cfg.Owns != nil && c.listeners() > 0
+	return c.state&behind != 0 || c.state&loaded == 0 && (shared || c.state&relayed != 0)
+}
+
+// learn asks the store where the channel stands. It tells whether the store is to be read on from there instead, since somebody
+// listens by now.
+func (h *Hub) learn(ctx context.Context, at place, state state, from int64) (readsOn bool) {
 	if state&loaded != 0 {
 		_ = h.catchUp(ctx, at, from) // what stays in doubt meets ErrOrder
-		return
+		return false
 	}
 	info, err := h.cfg.Store.Info(ctx, at.channel.key)
 	if err != nil {
-		return
+		return false
 	}
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
 	c := at.channel
+	if h.readsOn(c) {
+		return true
+	}
 	c.stored = info.Last
 	c.released = max(c.released, info.Last)
 	c.state |= loaded
 	c.trustStore()
+	return false
 }
 
 // trustStore makes the last stored mid the last released one, if nothing has been released here and

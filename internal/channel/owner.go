@@ -68,11 +68,12 @@ func (h *Hub) heard(b *bucket, c *Channel) {
 	switch {
 	case h.elsewhere(c.key):
 		h.heardAfar(c)
-	case c.state&used != 0 || !c.unused():
-	case h.cfg.Owns == nil:
+	case h.cfg.Owns != nil:
+		if c.state&(used|loaded) == 0 && c.listeners() == 0 {
+			c.released = min(c.released, h.moment())
+		}
+	case c.state&used == 0 && c.unused():
 		c.released = max(c.released, b.last)
-	case c.state&loaded == 0:
-		c.released = min(c.released, h.moment())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"gopush/internal/cluster"
 	"gopush/internal/cluster/link"
 	"gopush/internal/message"
+	"gopush/internal/ring"
 	"gopush/internal/store/memory"
 )
 
@@ -520,3 +522,103 @@ func TestWithoutRelayingSubscribersAreSentToTheOwner(t *testing.T) {
 }
 
 func asWrongNode(err error, wrong **message.WrongNode) bool { return errors.As(err, wrong) }
+
+// far is a store that takes its time, as one over a network under load.
+type far struct{ *memory.Store }
+
+func (s far) pause() { time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond) }
+
+func (s far) Append(ctx context.Context, entries []channel.Entry) []error {
+	s.pause()
+	defer s.pause()
+	return s.Store.Append(ctx, entries)
+}
+
+func (s far) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
+	s.pause()
+	defer s.pause()
+	return s.Store.Range(ctx, key, from, to, reverse, limit, maxBytes)
+}
+
+func (s far) Info(ctx context.Context, key string) (channel.Info, error) {
+	s.pause()
+	defer s.pause()
+	return s.Store.Info(ctx, key)
+}
+
+// One node has not heard that another has come; a third, which relays, has.
+func TestARelayOfTwoOwners(t *testing.T) {
+	t.Parallel()
+	b, store := new(board), far{memory.New(memory.Config{MaxStoredPerKey: 100_000})}
+	nodes := []*node{b.start(t, store, "n1", nil), b.start(t, store, "n2", nil)}
+	await(t, "all links", func() bool { return linked(nodes) })
+	all := []*node{nodes[0], nodes[1]}
+	// Keys that n1 owns without n3, and n3 with it.
+	with := ring.New([]ring.Node{{Name: "n1", Weight: 1}, {Name: "n2", Weight: 1}, {Name: "n3", Weight: 1}})
+	var keys []string
+	for k := 0; len(keys) < 3; k++ {
+		if key := fmt.Sprint("key", k); with.Owner(key) == "n3" && nodes[0].Owns(key) {
+			keys = append(keys, key)
+		}
+	}
+	for _, n := range nodes {
+		for _, key := range keys {
+			n.subscribe(t, key)
+		}
+	}
+	acknowledged := map[string]map[int64]string{}
+	var mu sync.Mutex
+	pushing, stop := context.WithCancel(t.Context())
+	defer stop()
+	var pushers sync.WaitGroup
+	begin := func(n *node) {
+		for _, key := range keys {
+			pushers.Go(func() {
+				for i := 0; pushing.Err() == nil; i++ {
+					text := fmt.Sprint(n.name, "-", i)
+					if r := n.push(t, key, text, time.Minute); r.Err == nil {
+						mu.Lock()
+						if acknowledged[key] == nil {
+							acknowledged[key] = map[int64]string{}
+						}
+						acknowledged[key][r.Mid] = text
+						mu.Unlock()
+					}
+					time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+				}
+			})
+		}
+	}
+	begin(nodes[0])
+	begin(nodes[1])
+	time.Sleep(30 * time.Millisecond)
+	nodes[0].registry.see(false)
+	third := b.start(t, store, "n3", nil)
+	all = append(all, third)
+	await(t, "two nodes know the third", func() bool { return third.Joined() && len(nodes[1].Nodes()) == 3 })
+	begin(third)
+	time.Sleep(100 * time.Millisecond)
+	nodes[0].registry.see(true)
+	await(t, "all links", func() bool { return linked(all) })
+	time.Sleep(30 * time.Millisecond)
+	stop()
+	pushers.Wait()
+	for _, key := range keys {
+		last := third.push(t, key, "last", time.Minute)
+		for _, n := range nodes {
+			await(t, n.name+" sees the last", func() bool {
+				got := n.sink.of(key)
+				return len(got) > 0 && got[len(got)-1].Mid >= last.Mid
+			})
+			seen := map[int64]bool{}
+			for _, m := range n.sink.of(key) {
+				seen[m.Mid] = true
+			}
+			for mid, text := range acknowledged[key] {
+				if !seen[mid] {
+					t.Errorf("%s was not posted %s of %s, %d", n.name, text, key, mid)
+				}
+			}
+		}
+	}
+}
