@@ -24,7 +24,7 @@ import (
 const (
 	maxBatchChannels = 1024
 	maxBatchBytes    = 4 << 20 // and one push
-	maxFenced        = 8       // appends of one push that met ErrOrder before it fails
+	maxFenced        = 64      // appends of one push that met ErrOrder before it fails
 )
 
 // appendShare is the part of store_timeout, one in so many, that every append has at least: a
