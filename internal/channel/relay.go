@@ -213,6 +213,11 @@ func (h *Hub) Feed(m *message.Message) (touched SinkSet) {
 	case c.state&(scheduled|behind) != 0:
 		c.hold(m)
 		return 0
+	case m.Prev > c.released:
+		// Something was stored that its owner did not feed, or fed over a link that is gone: it is read before m is released.
+		c.hold(m)
+		h.fallBehind(c)
+		return toStore
 	}
 	return h.releaseFed(c, m)
 }

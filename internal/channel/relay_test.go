@@ -550,3 +550,23 @@ func throughChanges(t *testing.T, random *rand.Rand) {
 	}
 	t.Logf("%d messages", len(acknowledged))
 }
+
+// What its owner stored and a relay was not fed, whyever, shows in the prev of what it is fed next: it is read first.
+func TestARelayReadsWhatItWasNotFed(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	c := b.subscribe(t, "k")
+	a.push(t, "k", "1", time.Minute)
+	b.sees(t, c, 1)
+	a.out.feed(nil)
+	a.push(t, "k", "2", time.Minute)
+	last := a.push(t, "k", "3", time.Minute)
+	b.Flush(b.Feed(&message.Message{Key: "k", Mid: last.Mid + 4, Prev: last.Mid, Payload: []byte("4")}))
+	b.Flush(b.Feed(&message.Message{Key: "k", Mid: last.Mid + 8, Prev: last.Mid, Payload: []byte("5")}))
+	if got := b.sees(t, c, 5); textOf(got) != "12345" {
+		t.Errorf("the relay's subscriber was posted %q, want 12345", textOf(got))
+	}
+}
