@@ -86,6 +86,7 @@ func TestClusterStoreAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, a := newCluster(t, clusterConfig{}), newAccount()
+			a.overtaken = true
 			keys := c.keysOfAll(c.members...)
 			devices := c.crowd(dialects()[:5], keys, c.members...)
 			for _, d := range devices {

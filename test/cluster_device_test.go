@@ -66,9 +66,9 @@ type listener struct {
 	got    []receipt
 	has    map[string]bool // payloads of got
 	visits int
-	last   int64 // mid of the last message
+	last   int64    // mid of the last message
 	gaps   []string // that it was told of
-	why    error // the last connection ended
+	why    error    // the last connection ended
 }
 
 func (d *listener) String() string {
