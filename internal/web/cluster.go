@@ -70,7 +70,6 @@ type ClusterLink struct {
 	Up         bool    `json:"up"`
 	Error      string  `json:"error,omitempty"` // why it is down
 	Follows    int64   `json:"follows"`         // keys that are relayed from there
-	CatchingUp int64   `json:"catching_up"`     // of these, reading what they missed from the store
 	LagSeconds float64 `json:"lag_seconds"`     // how late a message came at worst in the last ten seconds
 }
 

@@ -39,7 +39,7 @@ func TestCluster(t *testing.T) {
 		Self: "n1", Relay: true, RingChanges: 3, Registry: web.ClusterRegistry{Kind: "zookeeper", Error: "not since 12:00:00: connection refused"},
 		Nodes: []web.ClusterNode{
 			{Name: "n1", Weight: 1, Share: 0.5, ClusterMember: web.ClusterMember{Self: true, Admin: []string{"10.0.0.1:6970"}}, ClusterCounts: &web.ClusterCounts{Connections: 4, Subscriptions: 3, Keys: 2}},
-			{Name: "n2", Weight: 2, Share: 0.25, Link: &web.ClusterLink{Up: true, Follows: 2, CatchingUp: 1, LagSeconds: 0.0012}, ClusterCounts: &web.ClusterCounts{Relays: 1}},
+			{Name: "n2", Weight: 2, Share: 0.25, Link: &web.ClusterLink{Up: true, Follows: 2, LagSeconds: 0.0012}, ClusterCounts: &web.ClusterCounts{Relays: 1}},
 			{Name: "n3", Weight: 1, Share: 0.25, Link: &web.ClusterLink{Error: "dial: refused"}},
 		},
 	}}
@@ -49,8 +49,8 @@ func TestCluster(t *testing.T) {
 		`"registry":{"kind":"zookeeper","healthy":false,"error":"not since 12:00:00: connection refused"},"nodes":[`+
 		`{"name":"n1","weight":1,"share":0.5,"self":true,"admin":["10.0.0.1:6970"],"tcp":[],"ws":[],"connections":4,"subscriptions":3,"keys":2,"relays":0},`+
 		`{"name":"n2","weight":2,"share":0.25,"self":false,"admin":[],"tcp":[],"ws":[],"connections":0,"subscriptions":0,"keys":0,"relays":1,`+
-		`"link":{"up":true,"follows":2,"catching_up":1,"lag_seconds":0.0012}},`+
-		`{"name":"n3","weight":1,"share":0.25,"self":false,"admin":[],"tcp":[],"ws":[],"link":{"up":false,"error":"dial: refused","follows":0,"catching_up":0,"lag_seconds":0}}]}`)
+		`"link":{"up":true,"follows":2,"lag_seconds":0.0012}},`+
+		`{"name":"n3","weight":1,"share":0.25,"self":false,"admin":[],"tcp":[],"ws":[],"link":{"up":false,"error":"dial: refused","follows":0,"lag_seconds":0}}]}`)
 	if !c.ends {
 		t.Error("GET /v1/cluster gave the other nodes more than two seconds")
 	}
