@@ -34,7 +34,7 @@ func (h *Hub) Resume(ctx context.Context, key string, mid int64, first bool) (Pa
 	}
 	upto, last, known := h.released(key, info.Last)
 	if !known {
-		if last, err = h.lastUpto(ctx, key, upto); err != nil {
+		if last, err = h.lastUpto(ctx, key, upto, info.Last); err != nil {
 			return Page{}, err
 		}
 	}
@@ -83,13 +83,17 @@ func (h *Hub) released(key string, stored int64) (upto, last int64, known bool) 
 	return max(stored, c.released), stored, true // below b.last an explicit mid may still be given
 }
 
-// lastUpto returns the mid of the last stored message of key that is there and not above upto; 0: none.
-func (h *Hub) lastUpto(ctx context.Context, key string, upto int64) (int64, error) {
+// lastUpto returns the mid of the last stored message of key that is not above upto; 0: none is known. recorded is the key's last
+// as the store knew it a moment ago, also of a message that is gone: what is above that is asked for.
+func (h *Hub) lastUpto(ctx context.Context, key string, upto, recorded int64) (last int64, err error) {
+	if recorded <= upto {
+		last = recorded
+	}
 	newest, err := h.cfg.Store.Range(ctx, key, 0, upto, true, 1, 0)
 	if err != nil || len(newest) == 0 {
-		return 0, err
+		return last, err
 	}
-	return newest[0].Mid, nil
+	return max(last, newest[0].Mid), nil
 }
 
 // findGap completes the first page: has anything after mid gone, at either end? (What is gone

@@ -328,6 +328,26 @@ func TestAResumeAtARelayEndsWhereTheFeedBegins(t *testing.T) {
 	}
 }
 
+// Whichever node a device resumes at, it is told that all it missed is gone.
+func TestAResumeAtARelayTellsThatAllIsGone(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	gone := a.push(t, "k", "1", time.Minute)
+	if _, err := a.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	for _, m := range all {
+		m.subscribe(t, "k")
+		page, err := m.Resume(t.Context(), "k", 0, true)
+		if err != nil || !page.Gap || page.From != gone.Mid || !page.Last {
+			t.Errorf("at %s: page %+v, %v; want a gap up to %d", m.name, page, err, gone.Mid)
+		}
+	}
+}
+
 // Who subscribes to a key that is not loaded, since the store or the owner could not be asked, misses nothing that another node stores.
 func TestASubscriberOfAKeyThatIsNotLoadedMissesNothing(t *testing.T) {
 	t.Parallel()
