@@ -31,6 +31,15 @@ const maxSkew = time.Second // how far the clocks of nodes may be apart
 // elsewhere tells whether another node owns key.
 func (h *Hub) elsewhere(key string) bool { return h.cfg.Owns != nil && !h.cfg.Owns(key) }
 
+// becomeRelay makes c a relay, before Reown does: its owner is told to look for what this node may have stored while it was that. The bucket is
+// locked.
+func (h *Hub) becomeRelay(c *Channel) {
+	if c.state&relayed == 0 && c.state&(loaded|used) != 0 {
+		h.strays.add(c.key)
+	}
+	c.relay()
+}
+
 // relay makes c a relay. Who listens to it already has seen all up to c.released. The bucket is locked.
 func (c *Channel) relay() {
 	if c.state&relayed != 0 {
@@ -51,7 +60,7 @@ func (h *Hub) moment() int64 { return message.MidAt(h.clock.now().Add(-maxSkew))
 // heardAfar has c be a relay, to which somebody begins to listen. Without a place in the order of messages it begins at this moment: what is
 // stored from now on and is not fed is read when there is one. The bucket is locked.
 func (h *Hub) heardAfar(c *Channel) {
-	if c.relay(); c.state&placed == 0 && c.listeners() == 0 {
+	if h.becomeRelay(c); c.state&placed == 0 && c.listeners() == 0 {
 		c.released = h.moment()
 	}
 }
@@ -74,7 +83,7 @@ func (h *Hub) Relay(key string) (released int64) {
 	defer at.bucket.mu.Unlock()
 	at.channel = at.bucket.open(at.hash, key)
 	if h.elsewhere(key) {
-		at.channel.relay()
+		h.becomeRelay(at.channel)
 	}
 	if at.channel.state&(relayed|placed) != relayed {
 		released = at.channel.released
@@ -136,7 +145,7 @@ func (h *Hub) Load(ctx context.Context, key string) error {
 	at := h.lock(key)
 	at.channel = at.bucket.open(at.hash, key)
 	if h.elsewhere(key) {
-		at.channel.relay()
+		h.becomeRelay(at.channel)
 	}
 	if at.channel.state&(placed|behind|scheduled|loaded) == 0 {
 		h.loadAs(at.channel, info.Last)

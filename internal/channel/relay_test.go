@@ -17,7 +17,8 @@ import (
 // shared is a store that has several hubs: they wait for it, as for one over a network, and it may be away.
 type shared struct {
 	*memory.Store
-	away atomic.Bool
+	away   atomic.Bool
+	before func() // called before Info reads; nil: nothing
 }
 
 func (s *shared) Append(ctx context.Context, entries []channel.Entry) []error {
@@ -41,6 +42,9 @@ func (s *shared) Range(ctx context.Context, key string, from, to int64, reverse 
 func (s *shared) Info(ctx context.Context, key string) (channel.Info, error) {
 	if s.away.Load() {
 		return channel.Info{}, channel.ErrUnavailable
+	}
+	if s.before != nil {
+		s.before()
 	}
 	return s.Store.Info(ctx, key)
 }
@@ -393,6 +397,56 @@ func TestWhoSubscribesToARelayWithoutAPlaceMissesNothing(t *testing.T) {
 				t.Errorf("the subscriber was posted %q, want 12", textOf(got))
 			}
 		})
+	}
+}
+
+// Somebody subscribes while the owner asks the store where the key stands, and then another node stores a message.
+func TestWhoSubscribesWhileTheStoreIsAskedMissesNothing(t *testing.T) {
+	t.Parallel()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	var reads atomic.Int64
+	store := &shared{Store: memory.New(memory.Config{}), before: func() {
+		if reads.Add(1) == 1 {
+			close(asked)
+			<-answer
+		}
+	}}
+	all := members(t, store, "a", "b")
+	a, b := all[0], all[1]
+	pushed := make(chan message.Receipt, 1)
+	go func() {
+		pushed <- a.Publish(context.Background(), []message.Push{{Key: "k", Payload: []byte("2"), Expire: time.Minute}})[0]
+	}()
+	<-asked
+	c := a.subscribe(t, "k")
+	if r := b.push(t, "k", "1", time.Minute); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	close(answer)
+	if r := <-pushed; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if got := textOf(a.sees(t, c, 2)); got != "12" {
+		t.Errorf("the subscriber was posted %q, want 12", got)
+	}
+}
+
+// The ring has changed, and somebody subscribes before Reown has come to the key: what this node stored last may be unknown to the new owner.
+func TestAKeyThatIsSubscribedToAsItLeavesIsAStray(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	a.push(t, "k", "1", time.Minute)
+	a.owner.Store(&b.name)
+	a.subscribe(t, "k")
+	_, left := a.Reown()
+	if len(left) == 0 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		left = a.Strays(ctx)
+	}
+	if len(left) != 1 || left[0] != "k" {
+		t.Errorf("the owner is to look for %q, want k", left)
 	}
 }
 

@@ -169,6 +169,29 @@ func TestWhatTheOldOwnerStoredReachesTheSubscribersOfANewNode(t *testing.T) {
 	third.wants(t, key, "1")
 }
 
+// A node stores a message, and tells the owner that it knows of to look. But that one is none any more.
+func TestAStrayIsReportedToTheOwnerThatTheNodeHearsOfLater(t *testing.T) {
+	t.Parallel()
+	b, store := new(board), slow{memory.New(memory.Config{})}
+	nodes := []*node{b.start(t, store, "n1", nil), b.start(t, store, "n2", nil)}
+	await(t, "all links", func() bool { return linked(nodes) })
+	nodes[0].registry.see(false)
+	third := b.start(t, store, "n3", nil)
+	await(t, "the third node is one", third.Joined)
+	key := ""
+	for k := 0; key == ""; k++ {
+		if candidate := fmt.Sprint("key", k); third.Owns(candidate) && !nodes[0].Owns(candidate) {
+			key = candidate
+		}
+	}
+	third.subscribe(t, key)
+	nodes[0].subscribe(t, key)
+	nodes[0].carry(t, key, "1")
+	await(t, "the second node was told", func() bool { return nodes[0].Stats.Strays.Load() == 1 })
+	nodes[0].registry.see(true)
+	third.wants(t, key, "1")
+}
+
 // The owner hangs while somebody subscribes here: what it stores from then on comes late, but comes.
 func TestWhoSubscribesWhileTheOwnerHangsMissesNothing(t *testing.T) {
 	t.Parallel()
