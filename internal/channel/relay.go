@@ -365,12 +365,10 @@ func (h *Hub) Look(key string) {
 	at.channel = at.bucket.find(at.hash, key)
 	switch c := at.channel; {
 	case c == nil:
-	case c.listeners() > 0:
-		h.fallBehind(c)
-	case c.idle() && c.state&relayed == 0:
+	case c.listeners() == 0 && c.idle() && c.state&relayed == 0:
 		at.unknow()
-	default:
-		c.state |= doubtful
+	default: // what is under way may be past asking the store
+		h.fallBehind(c)
 	}
 	at.bucket.mu.Unlock()
 	h.loading.wake()

@@ -19,6 +19,7 @@ type shared struct {
 	*memory.Store
 	away   atomic.Bool
 	before func() // called before Info reads; nil: nothing
+	stored func() // called when Append has stored; nil: nothing
 }
 
 func (s *shared) Append(ctx context.Context, entries []channel.Entry) []error {
@@ -29,7 +30,11 @@ func (s *shared) Append(ctx context.Context, entries []channel.Entry) []error {
 		}
 		return errs
 	}
-	return s.Store.Append(ctx, entries)
+	results := s.Store.Append(ctx, entries)
+	if s.stored != nil {
+		s.stored()
+	}
+	return results
 }
 
 func (s *shared) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
@@ -447,6 +452,36 @@ func TestAKeyThatIsSubscribedToAsItLeavesIsAStray(t *testing.T) {
 	}
 	if len(left) != 1 || left[0] != "k" {
 		t.Errorf("the owner is to look for %q, want k", left)
+	}
+}
+
+// The owner is told to look while its own append has not come back, and nobody listens yet.
+func TestWhoFollowsAfterALookIsToldOfTheStray(t *testing.T) {
+	t.Parallel()
+	stored, back := make(chan struct{}), make(chan struct{})
+	var appends atomic.Int64
+	store := &shared{Store: memory.New(memory.Config{}), stored: func() {
+		if appends.Add(1) == 2 {
+			close(stored)
+			<-back
+		}
+	}}
+	all := members(t, store, "a", "b")
+	a, b := all[0], all[1]
+	a.push(t, "k", "0", time.Minute) // its channel is kept
+	pushed := make(chan message.Receipt, 1)
+	go func() {
+		pushed <- a.Publish(context.Background(), []message.Push{{Key: "k", Payload: []byte("1"), Expire: time.Minute}})[0]
+	}()
+	<-stored
+	stray := b.push(t, "k", "2", time.Minute)
+	a.Look("k")
+	close(back)
+	if r := <-pushed; r.Err != nil || stray.Err != nil {
+		t.Fatal(r.Err, stray.Err)
+	}
+	if _, _, upto, err := a.FollowFor(t.Context(), a.out.id, "k", 0, 1); err != nil || upto < stray.Mid {
+		t.Errorf("who follows is told that all is released up to %d, %v; a message was stored as %d", upto, err, stray.Mid)
 	}
 }
 
