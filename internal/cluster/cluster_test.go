@@ -116,7 +116,7 @@ type node struct {
 	kill     func()
 }
 
-func (b *board) start(t *testing.T, store channel.Store, name string, set func(*cluster.Config)) *node {
+func (b *board) start(t *testing.T, store channel.Store, name string, set func(*cluster.Config), more ...*devices) *node {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -144,6 +144,9 @@ func (b *board) start(t *testing.T, store channel.Store, name string, set func(*
 	}
 	n.links = n.Serve(n.hub)
 	n.sink.id = n.Attach(n.sink)
+	for _, d := range more {
+		d.id = n.Attach(d)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { n.hub.Run(ctx) })
