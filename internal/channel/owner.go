@@ -15,7 +15,7 @@ func (h *Hub) Reown() (relays, left []string) {
 		relays, left = h.reown(&h.buckets[i], relays, left)
 	}
 	h.loading.wake()
-	return relays, left
+	return relays, append(left, h.recent.take(h.elsewhere)...)
 }
 
 func (h *Hub) reown(b *bucket, relays, left []string) (_, _ []string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -677,5 +678,34 @@ func TestARelayReadsWhatItWasNotFed(t *testing.T) {
 	b.Flush(b.Feed(&message.Message{Key: "k", Mid: last.Mid + 8, Prev: last.Mid, Payload: []byte("5")}))
 	if got := b.sees(t, c, 5); textOf(got) != "12345" {
 		t.Errorf("the relay's subscriber was posted %q, want 12345", textOf(got))
+	}
+}
+
+// A node that has not heard of its successor stores messages of more keys than it keeps channels of: the successor is told of all of them.
+func TestWhatAStaleOwnerStoredIsReportedThoughItsChannelIsGone(t *testing.T) {
+	t.Parallel()
+	const keys = 10_000
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	b.owner.Store(&b.name)
+	pushes := make([]message.Push, keys)
+	for i := range pushes {
+		pushes[i] = message.Push{Key: fmt.Sprint("k", i), Payload: []byte("1"), Expire: time.Minute}
+	}
+	for some := range slices.Chunk(pushes, 100) { // each within store_timeout
+		for _, r := range a.Publish(t.Context(), some) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+	}
+	a.owner.Store(&b.name)
+	_, left := a.Reown()
+	told := map[string]bool{}
+	for _, key := range left {
+		told[key] = true
+	}
+	if len(told) != keys {
+		t.Errorf("the new owner would be told of %d keys, want %d", len(told), keys)
 	}
 }

@@ -106,8 +106,12 @@ func (w *work) nextResult() (e *Entry, err error) {
 
 // settleStored releases a message that is in the store.
 func (h *Hub) settleStored(c *Channel, p *pending, e *Entry) (touched SinkSet) {
-	if h.elsewhere(c.key) {
+	switch {
+	case h.cfg.Owns == nil:
+	case h.elsewhere(c.key):
 		h.strays.add(c.key)
+	default:
+		h.recent.add(c.key, p.since)
 	}
 	m := &e.Message
 	if c.listeners() > 0 || h.matches(c.key) {
