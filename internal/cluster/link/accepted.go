@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"time"
 
 	"gopush/internal/channel"
 	"gopush/internal/message"
@@ -72,8 +73,11 @@ func (ls *Links) turnAway(ctx context.Context, in *input, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	ls.Stats.Refused[refusal(err)].Add(1)
-	ls.cfg.Log.Warn("link refused", "from", in.conn.RemoteAddr(), "err", err)
+	why, from := refusal(err), in.conn.RemoteAddr()
+	ls.Stats.Refused[why].Add(1)
+	if ls.refusals.news(from, why, time.Now()) {
+		ls.cfg.Log.Warn("link refused; the next ones from there are only counted", "from", from, "err", err)
+	}
 	in.turnAway(err)
 }
 

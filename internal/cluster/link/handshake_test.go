@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"strings"
@@ -41,6 +42,30 @@ func TestWrongSecretsAreRefused(t *testing.T) {
 		t.Error("a wrong secret was not counted at both ends")
 	}
 	one.handler.event(t, "missed n2 1") // it counts as one that cannot be reached
+}
+
+// A node with another secret tries again each second, and whoever reaches the listener may try as often as it likes.
+func TestWhoIsRefusedAgainAndAgainIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var lines atomic.Int64
+	n := start(t, "n1", func(cfg *link.Config) { cfg.Log = slog.New(slog.NewTextHandler(counter{&lines}, nil)) })
+	for range 5 {
+		s := dial(t, n)
+		s.say(link.Command, "1", "n2", nonce)
+		s.say("PROVE", strings.Repeat("x", 32), "{}")
+		s.all(t)
+	}
+	if logged, counted := lines.Load(), n.links.Stats.Refused[link.BadSecret].Load(); logged != 1 || counted != 5 {
+		t.Errorf("5 refusals are %d lines of the log and counted as %d, want 1 and 5", logged, counted)
+	}
+}
+
+// counter counts what is written to it.
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) Write(b []byte) (int, error) {
+	c.n.Add(1)
+	return len(b), nil
 }
 
 // stranger is a connection to a node without a link behind it.

@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	errSilent    = errors.New("nothing came for three beats")
+	errSilent    = errors.New("silent")
 	errMalformed = errors.New("malformed")
 	errEnded     = errors.New("the other end closed it")
 )
@@ -56,7 +56,7 @@ func (in *input) next() ([][]byte, error) {
 	return args, nil
 }
 
-// fill reads more, for a perBeat-th of a beat at most: whatever has come. The error is errEnded, errSilent, or the connection's.
+// fill reads more, for a perBeat-th of a beat at most: whatever has come. The error is errEnded, an errSilent, or the connection's.
 // A beat is missed where the peer was listened to for so long, not where time passed: this process may have slept.
 func (in *input) fill() error {
 	in.makeRoom()
@@ -80,7 +80,7 @@ func (in *input) fill() error {
 		return err
 	}
 	if in.quiet++; in.quiet >= missedBeats*perBeat {
-		return errSilent
+		return fmt.Errorf("%w: nothing came for %v", errSilent, missedBeats*in.beat)
 	}
 	return nil
 }

@@ -82,6 +82,7 @@ type Links struct {
 	chunks   chunks
 	maxBytes atomic.Int64  // max_message_bytes, may be reloaded
 	changed  chan struct{} // has room for one: Run is to look at the peers
+	refusals refusals
 
 	mu       sync.Mutex
 	peers    map[string]*Link
@@ -103,6 +104,7 @@ func New(cfg Config) *Links {
 	cfg.setDefaults()
 	ls := &Links{cfg: cfg, changed: make(chan struct{}, 1), peers: map[string]*Link{}, leaving: map[string]*Link{}, accepted: map[*accepted]struct{}{}}
 	ls.maxBytes.Store(int64(cfg.MaxMessageBytes))
+	ls.refusals.logged = map[refusedPeer]time.Time{}
 	ls.sink = newSink(ls)
 	ls.sink.id = cfg.Keys.Attach(ls.sink)
 	return ls

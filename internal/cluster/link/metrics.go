@@ -49,8 +49,8 @@ const (
 
 // Register makes s metrics.
 func (s *Stats) Register(reg prometheus.Registerer) {
-	counter(reg, "gopush_link_dials_total", "Links to other nodes that came up.", prometheus.Labels{"outcome": "up"}, &s.Dialled)
-	counter(reg, "gopush_link_dials_total", "Links to other nodes that came up.", prometheus.Labels{"outcome": "failed"}, &s.DialFailed)
+	counter(reg, "gopush_link_dials_total", "Attempts to link with other nodes, by outcome.", prometheus.Labels{"outcome": "up"}, &s.Dialled)
+	counter(reg, "gopush_link_dials_total", "Attempts to link with other nodes, by outcome.", prometheus.Labels{"outcome": "failed"}, &s.DialFailed)
 	counter(reg, "gopush_links_lost_total", "Links to other nodes that were up and broke.", nil, &s.Lost)
 	counter(reg, "gopush_links_accepted_total", "Links from other nodes that came up.", nil, &s.Accepted)
 	for r, reason := range [numRefusals]string{"secret", "version", "handshake"} {

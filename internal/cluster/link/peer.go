@@ -262,7 +262,7 @@ func (ls *Links) dial(ctx context.Context, addr string) (net.Conn, error) {
 	secured := tls.Client(conn, cfg)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, err
+		return nil, fmt.Errorf("TLS (cluster.tls = true): %w", err)
 	}
 	return secured, nil
 }
