@@ -59,6 +59,15 @@ func TestWhatKeepsANodeFromAClusterIsTold(t *testing.T) {
 		{"registry without port", []string{"--cluster.registry=zookeeper://a,b:2181"}, "must be zookeeper://"},
 		{"static without names", []string{"--cluster.registry=static:10.0.0.1:6970"}, "each node must be NAME=HOST:PORT"},
 		{"static with a name twice", []string{"--cluster.registry=static:a=h:1,a=h:2"}, "the node a is given twice"},
+		{"static without a weight", []string{"--cluster.registry=static:a=h:1*0"}, "its weight, 1 to 1000"},
+		{"static with too much weight", []string{"--cluster.registry=static:a=h:1*1001"}, "its weight, 1 to 1000"},
+		{"static without a port", []string{"--cluster.registry=static:a=h:0"}, "each node must be NAME=HOST:PORT"},
+		{"static with an address twice", []string{"--cluster.registry=static:a=h:1,b=h:1*2"}, "the nodes a and b have one address, h:1"},
+		{"registry with a port that is none", []string{"--cluster.registry=etcd://a:http"}, "must be zookeeper://"},
+		{"TLS without certificates", []string{"--cluster.tls"}, "admin = [\"127.0.0.1:6970\"]: must have ?tls_cert=FILE"},
+		{"who signs is nowhere", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-ca=/no/ca.pem"}, "cluster.tls_ca = \"/no/ca.pem\" (--cluster.tls-ca): open /no/ca.pem"},
+		{"who signs is nobody", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-ca=cluster_test.go"}, "no certificate (PEM) is in it"},
+		{"who signs, without TLS", []string{"--cluster.tls-ca=ca.pem"}, "cluster.tls_ca = \"ca.pem\" (--cluster.tls-ca): is given, and cluster.tls = false"},
 		{"static without this node", []string{"--cluster.registry=static:a=h:1", "--node=b"}, "must name this node too: node = b"},
 		{"weight", []string{"--cluster.weight=0"}, "cluster.weight (--cluster.weight): must be 1 or more"},
 		{"no admin listener", []string{"--admin="}, "admin = [] (--admin): missing: other nodes"},
@@ -87,11 +96,14 @@ func TestASharedStoreNeedsAnAddress(t *testing.T) {
 
 func TestWhatMayBeInAClusterLoads(t *testing.T) {
 	t.Parallel()
+	pair := certificate(t)
 	for _, args := range [][]string{
 		nil,
 		{"--cluster.registry=zookeeper://a:2181,b:2181/prefix"},
 		{"--cluster.registry=static:a=10.0.0.1:6970*3,b=[::1]:6970", "--node=a"},
 		{"--admin=:6970", "--api-keys=a:12345678", "--advertise-admin=10.0.0.1:6970", "--legacy-rpc=on", "--trusted-networks=10.0.0.0/8"},
+		{"--cluster.tls", "--admin=127.0.0.1:6970" + pair},
+		{"--cluster.tls", "--advertise-admin=push.example.com:6970"}, // behind a proxy that speaks TLS
 		{"--redis.address=a:1", "--redis.address=b:1", "--redis.sentinel-master=m", "--redis.wait-replicas=1", "--relay=off"},
 	} {
 		if _, err := config.Load(append(member[:len(member):len(member)], args...), nil); err != nil {

@@ -1,13 +1,19 @@
 package config
 
 import (
+	"crypto/x509"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 )
 
 // minClusterSecret is the least length of the secret of a cluster: who listens to two nodes can try secrets out.
 const minClusterSecret = 16
+
+// maxClusterWeight is the greatest weight of a node, as of cluster.weight.
+const maxClusterWeight = 1000
 
 // checkRedis finds what is missing for the shared store.
 func (c *Config) checkRedis(add func(name, text string)) {
@@ -55,9 +61,29 @@ func (c *Config) checkReach(add func(name, text string)) {
 		if a.TLS() && !c.ClusterTLS {
 			add("cluster.tls", "must be true: admin = "+a.HostPort+" speaks TLS, and nodes that are set up as this one would not")
 		}
+		if !a.TLS() && c.ClusterTLS {
+			add("admin", "must have ?tls_cert=FILE&tls_key=FILE behind "+a.HostPort+": with cluster.tls = true nodes speak TLS with each other, and this one would not answer; or set advertise_admin to where it does")
+		}
 	}
+	c.checkTLSCA(add)
 	if strings.ContainsAny(c.Node, "/,=*") || strings.ContainsFunc(c.Node, func(r rune) bool { return r <= ' ' }) {
 		add("node", "the name of a node in a cluster must have no blank and none of / , = *")
+	}
+}
+
+// checkTLSCA finds out whether there is who signed, and somebody asks.
+func (c *Config) checkTLSCA(add func(name, text string)) {
+	if c.ClusterTLSCA == "" {
+		return
+	}
+	pem, err := os.ReadFile(c.ClusterTLSCA)
+	switch {
+	case !c.ClusterTLS:
+		add("cluster.tls_ca", "is given, and cluster.tls = false: nodes would be dialled without TLS; set cluster.tls = true, or leave it out")
+	case err != nil:
+		add("cluster.tls_ca", err.Error())
+	case !x509.NewCertPool().AppendCertsFromPEM(pem):
+		add("cluster.tls_ca", "no certificate (PEM) is in it")
 	}
 }
 
@@ -87,7 +113,7 @@ func checkRegistry(url, node string, add func(name, text string)) {
 		return
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
-		if name, port, err := net.SplitHostPort(host); err != nil || name == "" || port == "" {
+		if !dialable(host) {
 			add("cluster.registry", forms)
 			return
 		}
@@ -96,24 +122,38 @@ func checkRegistry(url, node string, add func(name, text string)) {
 
 // checkStatic finds out whether a list names each node once, and this one.
 func checkStatic(list, node string, add func(name, text string)) {
-	seen := map[string]bool{}
+	seen, at := map[string]bool{}, map[string]string{}
 	for element := range strings.SplitSeq(list, ",") {
 		name, addr, _ := strings.Cut(element, "=")
-		addr, _, _ = strings.Cut(addr, "*") // its weight; what reads the list says what is wrong with that
-		host, port, err := net.SplitHostPort(addr)
+		addr, weight, weighted := strings.Cut(addr, "*")
 		switch {
-		case name == "" || err != nil || host == "" || port == "":
-			add("cluster.registry", "each node must be NAME=HOST:PORT, its admin address, perhaps with its weight, as static:a=10.0.0.1:6970,b=10.0.0.2:6970*2")
+		case name == "" || !dialable(addr) || weighted && !isNumber(weight, maxClusterWeight):
+			add("cluster.registry", "each node must be NAME=HOST:PORT, its admin address, perhaps with its weight, 1 to 1000, as static:a=10.0.0.1:6970,b=10.0.0.2:6970*2")
 			return
 		case seen[name]:
 			add("cluster.registry", "the node "+name+" is given twice")
 			return
+		case at[addr] != "":
+			add("cluster.registry", "the nodes "+at[addr]+" and "+name+" have one address, "+addr)
+			return
 		}
-		seen[name] = true
+		seen[name], at[addr] = true, name
 	}
 	if node != "" && !seen[node] {
 		add("cluster.registry", "must name this node too: node = "+node)
 	}
+}
+
+// dialable tells whether addr is HOST:PORT with a port that can be dialled.
+func dialable(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	return err == nil && host != "" && isNumber(port, 65535)
+}
+
+// isNumber tells whether text is a number from 1 to most.
+func isNumber(text string, most int) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= most
 }
 
 // everywhere tells whether the address is every one of the machine, so none that others can be told.
