@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"time"
 
 	"gopush/internal/channel"
@@ -29,7 +32,11 @@ func (c peers) Up(l *link.Link, h link.Hello) {
 
 // Down implements link.Handler.
 func (c peers) Down(name string, err error) {
-	c.cfg.Log.Warn("link down", "node", name, "err", err)
+	level := slog.LevelWarn
+	if errors.Is(err, link.ErrStopped) {
+		level = slog.LevelInfo
+	}
+	c.cfg.Log.Log(context.Background(), level, "link down", "node", name, "err", err)
 	c.unfed(name)
 }
 

@@ -57,6 +57,14 @@ func (c *Cluster) start(from channel.SinkID, told bool, pushes []message.Push, d
 	return nil, posted
 }
 
+// unlinked is why nothing can be asked of a node that this one has no link with.
+func unlinked(owner string) error {
+	if owner == "" {
+		return errAlone
+	}
+	return fmt.Errorf("%w: no link with node %s yet", message.ErrUnreachable, owner)
+}
+
 // startPart has one owner carry out its part.
 func (c *Cluster) startPart(v *view, from channel.SinkID, told bool, p *part) (posted channel.SinkSet) {
 	if p.owner == v.self && v.self != "" {
@@ -68,7 +76,7 @@ func (c *Cluster) startPart(v *view, from channel.SinkID, told bool, p *part) (p
 	}
 	l := v.links[p.owner]
 	if l == nil {
-		p.takeNow(failed(len(p.pushes), fmt.Errorf("%w (owner %q)", errAlone, p.owner)))
+		p.takeNow(failed(len(p.pushes), unlinked(p.owner)))
 		return 0
 	}
 	l.Start(p.pushes, func(r []message.Receipt) {

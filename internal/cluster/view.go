@@ -69,7 +69,9 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 	c.seeing.Lock()
 	defer c.seeing.Unlock()
 	if len(nodes) == 0 {
-		c.cfg.Log.Warn("the registry knows no node: what was known of them holds", "nodes", names(c.Nodes()))
+		if c.joined.Load() { // else this node was the last, or is the first
+			c.cfg.Log.Warn("the registry knows no node: what was known of them holds", "nodes", names(c.Nodes()))
+		}
 		return
 	}
 	before := c.view.Load()
@@ -81,7 +83,7 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 		return
 	}
 	c.Stats.RingChanges.Add(1)
-	c.cfg.Log.Info("the nodes of the cluster changed", "now", names(nodes), "before", names(before.nodes))
+	c.logChange(before, v)
 	if v.self != "" {
 		c.raise(ctx)
 	}
@@ -98,14 +100,12 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 // newView is the view with nodes, and begins to link with those that are new. Those before it are linked with, too, until it is the view.
 func (c *Cluster) newView(before *view, nodes []Node) *view {
 	v := &view{nodes: slices.Clone(nodes), links: map[string]*link.Link{}}
-	var points []ring.Node
 	for _, n := range nodes {
-		points = append(points, ring.Node{Name: n.Name, Weight: n.Weight})
 		if n.Self {
 			v.self = n.Name
 		}
 	}
-	v.ring = ring.New(points)
+	v.ring = ring.New(weighted(nodes))
 	c.links.SetPeers(c.peersOf(nodes, before.nodes))
 	for _, n := range nodes {
 		if l := c.links.To(n.Name); l != nil && !n.Self {
@@ -158,9 +158,22 @@ func (c *Cluster) meet(ctx context.Context, before, v *view) {
 	}
 }
 
+// logChange tells an operator what has changed. Where processes take over from each other under one name, the nodes are the same.
+func (c *Cluster) logChange(before, v *view) {
+	if !slices.Equal(weighted(v.nodes), weighted(before.nodes)) {
+		c.cfg.Log.Info("the nodes of the cluster changed", "now", names(v.nodes), "before", names(before.nodes))
+	}
+	switch {
+	case v.self != "" && before.self == "":
+		c.cfg.Log.Info("this process owns keys now", "node", v.self)
+	case v.self == "" && before.self != "":
+		c.cfg.Log.Info("this process owns no keys any more", "node", before.self)
+	}
+}
+
 // sameRing tells whether each key has the owner that it had.
 func (v *view) sameRing(before *view) bool {
-	return v.self == before.self && slices.EqualFunc(v.nodes, before.nodes, func(a, b Node) bool { return a.Name == b.Name && a.Weight == b.Weight })
+	return v.self == before.self && slices.Equal(weighted(v.nodes), weighted(before.nodes))
 }
 
 // raise has the mids of this node be above those of whoever owned what it will own.
@@ -170,6 +183,15 @@ func (c *Cluster) raise(ctx context.Context) {
 	if err := c.hub.Raise(ctx); err != nil {
 		c.cfg.Log.Warn("mid limits of other nodes not read: live-only messages of keys that come to this node may have lower ids than before", "err", err)
 	}
+}
+
+// weighted returns what nodes are in a ring.
+func weighted(nodes []Node) []ring.Node {
+	list := make([]ring.Node, len(nodes))
+	for i, n := range nodes {
+		list[i] = ring.Node{Name: n.Name, Weight: n.Weight}
+	}
+	return list
 }
 
 func names(nodes []Node) []string {

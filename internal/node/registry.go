@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (n *Node) awaitOwning(ctx context.Context) {
 	select {
 	case <-n.cluster.Owning():
 	case <-time.After(readyWithin):
-		n.log.Warn("this node owns no keys yet: /readyz tells why")
+		n.log.Warn("this node is not ready yet", "err", cmp.Or(n.cluster.Healthy(), n.joined()))
 	case <-ctx.Done():
 	}
 }

@@ -14,7 +14,7 @@ import (
 var (
 	errTooLong = errors.New("message too long")
 	errTypes   = errors.New("definitions of types that no call has")
-	errStopped = errors.New("the node stops")
+	ErrStopped = errors.New("the node stops")
 )
 
 const (
@@ -165,7 +165,7 @@ func (f *frames) allow(wait time.Duration) error {
 		return err
 	}
 	if f.stopped.Load() {
-		return errStopped
+		return ErrStopped
 	}
 	return nil
 }

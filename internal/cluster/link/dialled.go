@@ -53,8 +53,10 @@ func (r *reason) set(err error) error {
 	return r.err
 }
 
+// ErrStopped is why a link ends when Run does.
+var ErrStopped = errors.New("this node stops")
+
 var (
-	errStopped  = errors.New("this node stops")
 	errOverfull = errors.New("too much waits to be written")
 )
 
@@ -129,7 +131,7 @@ func converse(ctx context.Context, ls *Links, q *queue, in *input, why *reason, 
 		in.conn.Close()
 	})
 	stop := context.AfterFunc(ctx, func() {
-		why.set(errStopped)
+		why.set(ErrStopped)
 		q.end()
 		time.AfterFunc(lastWords, func() { in.conn.Close() })
 	})
