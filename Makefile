@@ -75,7 +75,7 @@ bench-redis: build bin/peers ## Of these, only what clients of Redis do, beside 
 	bin/peers -runs $(RUNS) -only '^redis-' run
 	bin/peers render
 
-bench-cluster: build bin/peers ## Of these, only clusters of nodes: failover, relays, wrong nodes, 100,000 subscribers on ten; about 15 minutes
+bench-cluster: build bin/peers ## Of these, only clusters of nodes: failover, relays, wrong nodes, 100,000 subscribers on ten; about 5 minutes
 	bin/peers -runs $(RUNS) -only '^cluster-' run
 	bin/peers render
 
