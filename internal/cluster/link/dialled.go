@@ -56,9 +56,7 @@ func (r *reason) set(err error) error {
 // ErrStopped is why a link ends when Run does.
 var ErrStopped = errors.New("this node stops")
 
-var (
-	errOverfull = errors.New("too much waits to be written")
-)
+var errOverfull = errors.New("too much waits to be written")
 
 func newDialled(l *Link, conn net.Conn, addr string) *dialled {
 	d := &dialled{link: l, addr: addr, conn: conn, asks: map[string]*ask{}, counts: map[counted][]byte{}}
