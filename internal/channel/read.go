@@ -116,8 +116,21 @@ func (h *Hub) findGap(ctx context.Context, key string, mid, last, since int64, p
 }
 
 // Position returns the mid of this moment, in no key: all that is pushed from now on is above it,
-// so that a device without a position of its own can begin there.
-func (h *Hub) Position() int64 { return align(h.clock.time(h.clock.now())) - message.MidStep }
+// so that a device without a position of its own can begin there. A node of a cluster that was not pushed to for a while tells the time all
+// the same, as others are pushed to; but where the store is away their mids may have fallen behind the clock.
+func (h *Hub) Position() int64 {
+	now := h.clock.now()
+	position := h.clock.time(now)
+	if h.cfg.Owns != nil && h.clock.late(now) && h.storeHealthy() {
+		position = max(position, message.MidAt(now))
+	}
+	return align(position) - message.MidStep
+}
+
+func (h *Hub) storeHealthy() bool {
+	s, tells := h.cfg.Store.(Health)
+	return !tells || s.Healthy() == nil
+}
 
 // Range returns stored, unexpired messages of key, as Store.Range does.
 func (h *Hub) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
