@@ -58,10 +58,16 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 		return k, nil
 	}
 	k.store = limits
-	if err := k.raise(ctx); err != nil || cfg.Owns != nil {
+	if err := k.raise(ctx); err != nil {
 		return k, err
 	}
-	return k, k.advance(ctx, 0)
+	if cfg.Owns == nil {
+		return k, k.advance(ctx, 0)
+	}
+	// No further than the clock: others begin above it. There are some mids below for who is pushed to first when the store is away; a node
+	// that cannot write now begins without.
+	_ = k.move(ctx, message.MidAt(k.now()), 0, 0)
+	return k, nil
 }
 
 // raise reads the limits that were written, and mints above them from now on.

@@ -529,6 +529,27 @@ func TestALivePushReachesWhoSubscribesWhileTheStoreIsAway(t *testing.T) {
 	}
 }
 
+// A node that was pushed nothing before the store was away has mids for live-only messages all the same.
+func TestALivePushIsTheFirstOfANode(t *testing.T) {
+	t.Parallel()
+	clock, s := newClock(), limited{&shared{Store: memory.New(memory.Config{})}}
+	h, sinks := open(t, s, 1, func(c *channel.Config) {
+		clock.set(c)
+		c.Node, c.StoreTimeout, c.Owns = "a", 100*time.Millisecond, func(string) bool { return true }
+	})
+	s.away.Store(true)
+	clock.move(time.Minute)
+	subscribe(t, h, sinks[0], "k", 1)
+	before := int64(0)
+	for range 3 {
+		r := publish(t, h, push("k", "x", 0))[0]
+		if r.Err != nil || r.Mid <= before {
+			t.Errorf("receipt %+v after mid %d", r, before)
+		}
+		before = r.Mid
+	}
+}
+
 // Who owns a key now had pushes of other keys whose mids are ahead of the one that the owner before it stores.
 func TestWhoSubscribesToANewOwnerThatKnowsNothingSeesWhatTheOldOneStores(t *testing.T) {
 	t.Parallel()
