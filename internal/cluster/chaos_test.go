@@ -24,7 +24,7 @@ func TestDevicesSeeAllThroughWhateverHappens(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			x := &chaos{
-				t: t, began: time.Now(), board: new(board), store: &fickle{Store: memory.New(memory.Config{MaxStoredPerKey: math.MaxInt32})},
+				t: t, began: time.Now(), board: new(board), store: &fickle{Store: memory.New(memory.Config{MaxStoredPerKey: math.MaxInt32, Now: longAgo()})},
 			}
 			for k := range 4 {
 				x.keys = append(x.keys, fmt.Sprint("key", k))
@@ -250,5 +250,17 @@ func (x *chaos) settle(all []*device) {
 	}
 	for deadline := time.Now().Add(10 * time.Second); slices.ContainsFunc(all, behind) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// longAgo is a clock that a store is made by an hour ago: a device may begin a second before now, and a store that was made after that tells it of a gap, since it
+// has no record that far back.
+func longAgo() func() time.Time {
+	var asked atomic.Bool
+	return func() time.Time {
+		if !asked.Swap(true) {
+			return time.Now().Add(-time.Hour)
+		}
+		return time.Now()
 	}
 }
