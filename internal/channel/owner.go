@@ -70,7 +70,7 @@ func (h *Hub) heard(b *bucket, c *Channel) {
 		h.heardAfar(c)
 	case h.cfg.Owns != nil:
 		if c.state&(used|loaded) == 0 && c.listeners() == 0 {
-			c.released = min(c.released, h.moment())
+			c.released = min(c.released, h.Moment())
 		}
 	case c.state&used == 0 && c.unused():
 		c.released = max(c.released, b.last)

@@ -54,14 +54,14 @@ func (c *Channel) relay() {
 	c.released, c.stored = 0, 0
 }
 
-// moment returns a mid that all are above that are pushed from now on, at whatever node.
-func (h *Hub) moment() int64 { return message.MidAt(h.clock.now().Add(-maxSkew)) }
+// Moment returns a mid that all are above that are pushed from now on, at whatever node.
+func (h *Hub) Moment() int64 { return message.MidAt(h.clock.now().Add(-maxSkew)) }
 
 // heardAfar has c be a relay, to which somebody begins to listen. Without a place in the order of messages it begins at this moment: what is
 // stored from now on and is not fed is read when there is one. The bucket is locked.
 func (h *Hub) heardAfar(c *Channel) {
 	if h.becomeRelay(c); c.state&placed == 0 && c.listeners() == 0 {
-		c.released = h.moment()
+		c.released = h.Moment()
 	}
 }
 

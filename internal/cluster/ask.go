@@ -136,12 +136,9 @@ func (c *Cluster) Keys(ctx context.Context, cursor string, limit int) (keys []st
 	return c.hub.Keys(ctx, cursor, limit)
 }
 
-// maxSkew is how far the clocks of nodes may be apart.
-const maxSkew = time.Second
-
 // Position returns a mid that all nodes' pushes from now on are above, if their clocks are not more than a second apart.
 func (c *Cluster) Position() int64 {
-	return min(c.hub.Position(), message.MidAt(time.Now().Add(-maxSkew)))
+	return min(c.hub.Position(), c.hub.Moment())
 }
 
 // Gateway is the cluster as connections of devices reach it: the mids that they come with may be ahead of this node's.

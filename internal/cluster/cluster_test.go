@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,23 +83,13 @@ func (b *board) change(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f()
-	slices.SortStableFunc(b.nodes, func(a, b cluster.Node) int { return cmpNames(a.Name, b.Name) })
+	slices.SortStableFunc(b.nodes, func(a, b cluster.Node) int { return strings.Compare(a.Name, b.Name) })
 	for _, r := range b.watched {
 		select {
 		case r.changed <- struct{}{}:
 		default:
 		}
 	}
-}
-
-func cmpNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // slow is a store of several hubs: a hub waits for it as for one over a network.

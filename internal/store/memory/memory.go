@@ -97,25 +97,17 @@ func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.sweep(now)
-	var refused map[string]error
+	refused := map[string]error{}
 	for i := range entries {
 		e := &entries[i]
 		if results[i] = refused[e.Key]; results[i] == nil {
 			results[i] = s.append(e, now)
 		}
 		if results[i] != nil && refused[e.Key] == nil {
-			refused = with(refused, e.Key, results[i])
+			refused[e.Key] = results[i]
 		}
 	}
 	return results
-}
-
-func with(refused map[string]error, key string, err error) map[string]error {
-	if refused == nil {
-		refused = map[string]error{}
-	}
-	refused[key] = err
-	return refused
 }
 
 func (s *Store) append(e *channel.Entry, now time.Time) error {

@@ -31,7 +31,7 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 	}
 	results := make([]error, n)
 	err := s.doHere(ctx, &op{entries: n, bytes: size, grows: true, apply: func(c *commit) (err error) {
-		var refused map[string]error
+		refused := map[string]error{}
 		for i := range results {
 			e := &entries[i]
 			if results[i] = refused[e.Key]; results[i] != nil {
@@ -41,7 +41,7 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 				return err
 			}
 			if results[i] != nil {
-				refused = with(refused, e.Key, results[i])
+				refused[e.Key] = results[i]
 			}
 		}
 		return nil
@@ -50,14 +50,6 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 		return slices.Repeat([]error{err}, n)
 	}
 	return results
-}
-
-func with(refused map[string]error, key string, err error) map[string]error {
-	if refused == nil {
-		refused = map[string]error{}
-	}
-	refused[key] = err
-	return refused
 }
 
 // append puts e into c, unless it does not follow the key's last message: that is its result.
