@@ -45,6 +45,9 @@ else
 	need "registry ZooKeeper" zookeeper /usr/share/java/zookeeper.jar
 	need "registry ZooKeeper" default-jre-headless java
 	need "registry etcd" etcd-server etcd
+	need "network of the test lab" iproute2 ip
+	need "network of the test lab" nftables nft
+	need "network of the test lab" util-linux nsenter
 fi
 
 # modules installs the clients of JavaScript, which are not Debian's, as their lock file has them.
