@@ -19,6 +19,8 @@ type Topology struct {
 
 	// Dial connects devices and pushers to a node; nil: as net.Dialer does.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// APIKey is what pushers show admin listeners ("Authorization: Bearer", AUTH), which beyond loopback want it; "": nothing.
+	APIKey string
 	// MayLose says why acknowledged messages may be lost here, which then is counted and is no failure; empty: they may not.
 	MayLose string
 	// Close lets go of what is not a process, after all of them have ended; nil: there is nothing.
