@@ -117,9 +117,13 @@ func (l *loop) wait(c *conn, b []byte, messages int, f *frames) {
 	if c.out == nil {
 		c.out = new(queue)
 	}
+	piece := chunk{bytes: b, messages: int32(messages)}
 	if f != nil {
-		f.shared = true
+		piece.of = f.hold()
+	} else {
+		piece.own = uint32(cap(b))
 	}
-	c.out.put(b, messages)
+	c.out.put(&l.scales, piece)
+	l.weigh(c)
 	l.engine(c).flush(l, c)
 }

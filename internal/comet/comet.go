@@ -83,9 +83,10 @@ type Limits struct {
 	MaxHeadBytes       int
 	MaxPendingBytes    int // waiting for one connection; past it the connection is closed as slow
 	MaxPendingMessages int
-	MaxArguments       int // of a command of Redis
-	MaxSubscriptions   int // of one connection that speaks Redis; 0: unlimited
-	MaxConnections     int // in all, HTTP included; past it those of public listeners are refused
+	MaxMemory          int64 // bytes that all connections hold; past it the heaviest are closed; 0: unlimited
+	MaxArguments       int   // of a command of Redis
+	MaxSubscriptions   int   // of one connection that speaks Redis; 0: unlimited
+	MaxConnections     int   // in all, HTTP included; past it those of public listeners are refused
 	FirstPacketTimeout time.Duration
 	MinHeartbeat       time.Duration
 }
@@ -127,6 +128,7 @@ type Gateway struct {
 	open         atomic.Int64   // connections, those handed to net/http included
 	redisIDs     atomic.Int64   // connections that ever spoke Redis
 	acceptLogged atomic.Int64   // when a failed accept was logged last, Unix nanoseconds
+	shedLogged   atomic.Int64   // when it was logged last that connections hold too much, Unix nanoseconds
 	wg           sync.WaitGroup // goroutines of the net.Conn engine
 
 	mu        sync.Mutex

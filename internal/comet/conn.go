@@ -65,6 +65,7 @@ type aux struct {
 	part    *ws.Assembly // the fragments of a WebSocket message so far
 	resume  *resume      // what it missed is being read
 	serving *serving     // its requests are carried out here
+	weight  weight       // what all of it holds
 }
 
 func (c *conn) more() *aux {

@@ -284,6 +284,7 @@ func (f *fanout) settle() {
 }
 
 func (f *fanout) check() {
+	checkScales(f.loop, f.fatal)
 	for _, c := range f.living() {
 		r := f.readers[c.fd]
 		if mid := f.missing(r, f.keys.keys[r.key].last+1); mid != 0 && !f.engine.fails[c.fd] {

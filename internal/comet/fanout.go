@@ -34,7 +34,15 @@ type walk struct {
 type frames struct {
 	bytes  []byte
 	starts []int // where the frame of each message begins
-	shared bool  // a connection holds on to bytes
+	held   *held // what connections hold on to of bytes; nil: nobody does
+}
+
+// hold tells that a connection holds on to bytes.
+func (f *frames) hold() *held {
+	if f.held == nil {
+		f.held = &held{size: cap(f.bytes)}
+	}
+	return f.held
 }
 
 // maxSpareFrame bounds the buffers that a walk keeps for its next messages.
@@ -202,8 +210,8 @@ func (w *walk) finish(b *inbox) {
 // reset forgets the frames, which have been sent or are held on to, and keeps their buffer if it has at most so
 // many bytes.
 func (f *frames) reset(most int) {
-	if f.shared || cap(f.bytes) > most {
-		f.bytes, f.shared = nil, false
+	if f.held != nil || cap(f.bytes) > most {
+		f.bytes, f.held = nil, nil
 	}
 	f.bytes, f.starts = f.bytes[:0], f.starts[:0]
 }
@@ -255,6 +263,7 @@ func (l *loop) deliver(c *conn, ref uint32, g *group, w *walk) {
 		l.deliverRedis(c, ref, g, w)
 	case c.state != served && c.resuming() != nil:
 		l.hold(c.resuming(), w.now)
+		l.weigh(c)
 	default:
 		l.deliverSince(c, &c.seen, c.variant, g, w)
 	}

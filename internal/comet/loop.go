@@ -54,6 +54,8 @@ type loop struct {
 	chores      []chore
 	delivered   int64 // messages to connections, not yet in Stats
 	wheel       wheel
+	scales      scales
+	hungry      hungry
 	buf         []byte // what was read last
 	encoder     wire.Encoder
 	parser      ws.Parser
@@ -133,7 +135,8 @@ func (l *loop) turn() (busy bool) {
 	l.work(slice)
 	busy = l.wheel.advance(&l.conns, looked, slice, l.expired)
 	l.sendBatch()
-	busy = busy || late || len(l.walks) > 0 || l.hasMore()
+	heavy := l.keepWithin(slice)
+	busy = busy || late || heavy || len(l.walks) > 0 || l.hasMore()
 	l.mu.Unlock()
 	return busy || l.inbox.waiting.Load() > 0
 }
@@ -186,6 +189,7 @@ func (l *loop) help() (more bool) {
 	defer crash()
 	l.drain()
 	more = l.walk(publisherWrites) || l.hasMore()
+	more = l.keepWithin(publisherWrites) || more
 	l.mu.Unlock()
 	return more
 }
@@ -263,6 +267,7 @@ func (l *loop) remove(c *conn) {
 	}
 	l.unsubscribe(c)
 	l.wheel.remove(&l.conns, c)
+	l.unweigh(c)
 	index := c.index
 	*c = conn{}
 	l.conns.give(index)

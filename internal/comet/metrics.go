@@ -28,6 +28,9 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	gauge(reg, "gopush_redis_connections", "Connections open that speak Redis.", s.Redis.Load)
 	gauge(reg, "gopush_redis_connections_blocked", "Of these, those that wait for a message, as XREAD BLOCK does.", s.Blocked.Load)
 	gauge(reg, "gopush_io_uring_loops", "Event loops that send in batches through an io_uring.", s.Rings.Load)
+	gauge(reg, "gopush_memory_bytes", "Bytes that connections hold: output that waits, partial input, requests under way, resumes.", g.Held)
+	gauge(reg, "gopush_memory_max_bytes", "Bytes that connections may hold: max_memory_bytes.", g.maxMemory)
+	gauge(reg, "gopush_resumes_waiting", "Resumes that wait for room in max_memory_bytes.", s.Hungry.Load)
 	gauge(reg, "gopush_inbox_bytes", "Payload posted and not yet delivered.", g.inboxBytes)
 }
 

@@ -11,20 +11,41 @@ type queue struct {
 	chunks   []chunk // never empty
 	messages int     // in chunks
 	bytes    int     // in those chunks that have messages
+
+	own    int // bytes that nobody else holds
+	shared int // bytes that others may wait for, too
 }
 
 // chunk is some bytes and how many messages end in it; 0: it does not count as waiting, for what
 // made it has a bound of its own.
 type chunk struct {
 	bytes    []byte
-	messages int
+	messages int32
+	own      uint32 // how much memory nobody else has a part of
+	of       *held  // what others may hold, too; nil: nobody does
 }
 
-func (q *queue) put(b []byte, messages int) {
-	q.chunks = append(q.chunks, chunk{b, messages})
-	q.messages += messages
-	if messages > 0 {
-		q.bytes += len(b)
+func (q *queue) put(s *scales, c chunk) {
+	q.chunks = append(q.chunks, c)
+	q.messages += int(c.messages)
+	if c.messages > 0 {
+		q.bytes += len(c.bytes)
+	}
+	if q.own += int(c.own); c.of != nil {
+		q.shared += len(c.bytes)
+		s.hold(c.of)
+	}
+}
+
+// letGo takes c, what is left of it, off the account.
+func (q *queue) letGo(s *scales, c *chunk) {
+	q.messages -= int(c.messages)
+	if c.messages > 0 {
+		q.bytes -= len(c.bytes)
+	}
+	if q.own -= int(c.own); c.of != nil {
+		q.shared -= len(c.bytes)
+		s.release(c.of)
 	}
 }
 
@@ -35,7 +56,7 @@ func (q *queue) lend(most int) (bufs net.Buffers) {
 		c := &q.chunks[i]
 		if c.messages > 0 {
 			q.bytes -= len(c.bytes)
-			q.messages -= c.messages
+			q.messages -= int(c.messages)
 			c.messages = 0
 		}
 		n := min(most, len(c.bytes))
@@ -46,23 +67,39 @@ func (q *queue) lend(most int) (bufs net.Buffers) {
 }
 
 // written takes the first n bytes out and tells whether anything is left.
-func (q *queue) written(n int) (left bool) {
+func (q *queue) written(s *scales, n int) (left bool) {
 	whole := 0
 	for n > 0 {
 		c := &q.chunks[whole]
-		k := min(n, len(c.bytes))
-		if c.messages > 0 {
-			q.bytes -= k
-		}
-		if c.bytes = c.bytes[k:]; len(c.bytes) > 0 {
+		if n < len(c.bytes) {
+			q.cut(c, n)
 			break
 		}
-		q.messages -= c.messages
-		n -= k
+		q.letGo(s, c)
+		n -= len(c.bytes)
 		whole++
 	}
 	q.chunks = slices.Delete(q.chunks, 0, whole)
 	return len(q.chunks) > 0
+}
+
+// cut takes the first n bytes of c out, not all of it.
+func (q *queue) cut(c *chunk, n int) {
+	if c.messages > 0 {
+		q.bytes -= n
+	}
+	if c.of != nil {
+		q.shared -= n
+	}
+	c.bytes = c.bytes[n:]
+}
+
+// forget lets go of all that waits.
+func (q *queue) forget(s *scales) {
+	for i := range q.chunks {
+		q.letGo(s, &q.chunks[i])
+	}
+	q.chunks = nil
 }
 
 // engine moves the bytes of connections. There are two: they differ in reading, writing
@@ -106,13 +143,17 @@ func (l *loop) written(c *conn, n int, err error) {
 		l.close(c, Failed)
 		return
 	}
-	if c.out.written(n) {
+	left := c.out.written(&l.scales, n)
+	if !left {
+		c.out = nil
+	}
+	l.weigh(c)
+	if left {
 		if n > 0 {
 			l.readsSlowly(c)
 		}
 		return
 	}
-	c.out = nil
 	switch {
 	case c.state == flushing:
 		l.linger(c)

@@ -27,6 +27,7 @@ type resume struct {
 	begun    bool               // the first page has come
 	told     bool               // that messages are gone
 	beyond   bool               // the device came with a mid that nobody can have given it
+	hungry   bool               // it waits for room to read the next page
 }
 
 // Bounds of what is held back for one connection that reads what it missed. Past them the
@@ -44,16 +45,22 @@ func (l *loop) resumeAt(c *conn, mid int64) {
 	}
 	c.more().resume = r
 	c.seen = r.position
+	l.weigh(c)
 	l.readMissed(c)
 }
 
 // readMissed has the next page read, unless one is or the last has not left.
 func (l *loop) readMissed(c *conn) {
 	r := c.resuming()
-	if r.reading || c.out != nil || c.closing() {
+	if r.reading || r.hungry || c.out != nil || c.closing() {
+		return
+	}
+	if !l.hasRoom() {
+		l.waitForRoom(c, r)
 		return
 	}
 	r.reading = true
+	l.weigh(c)
 	id, key, position, first := c.id, l.groups.at(c.ref).channel.Key(), r.position, !r.begun
 	queued := l.g.pool.run(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.g.cfg.StoreTimeout)
@@ -73,6 +80,7 @@ func (l *loop) readMissed(c *conn) {
 // missed queues a page for c, and makes it live if that was all.
 func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 	r.reading = false
+	defer l.weighAgain(c.id)
 	if err != nil {
 		l.g.cfg.Log.Debug("resume failed", "key", l.groups.at(c.ref).channel.Key(), "err", err)
 		l.closePolitely(c, ResumeFailed)

@@ -94,6 +94,7 @@ func (l *loop) arrange(c *conn, p *serving, rest []byte) {
 	if c.state != served || len(p.calls) == 0 && l.leaves(c, p, rest) {
 		return
 	}
+	l.weigh(c)
 	if p.redis != nil {
 		l.arrangeRedis(c, p, rest)
 		return

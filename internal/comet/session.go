@@ -41,6 +41,9 @@ func (l *loop) input(c *conn, data []byte) {
 		in := bytes.Clone(rest)
 		c.in = &in
 	}
+	if c.in != nil || kept != nil && c.state != free {
+		l.weigh(c)
+	}
 }
 
 // consume goes through b command by command and returns how much of it is done with.
@@ -153,6 +156,7 @@ func (l *loop) unsubscribe(c *conn) {
 	l.leavePlain(c)
 	if c.aux != nil {
 		c.aux.resume = nil
+		l.weigh(c)
 		c.tidy()
 	}
 }
@@ -251,8 +255,10 @@ func (l *loop) frame(c *conn, b []byte) int {
 func (l *loop) keepPart(c *conn, part *ws.Assembly) {
 	if part != nil {
 		c.more().part = part
-	} else if c.aux != nil {
+		l.weigh(c)
+	} else if c.aux != nil && c.aux.part != nil {
 		c.aux.part = nil
+		l.weigh(c)
 		c.tidy()
 	}
 }

@@ -20,6 +20,8 @@ type Stats struct {
 	Redis   atomic.Int64 // connections that speak Redis now
 	Blocked atomic.Int64 // of these, those that wait for what is stored
 
+	Hungry atomic.Int64 // resumes that wait for room now
+
 	Rings atomic.Int64 // loops that send through an io_uring now
 
 	Closed [numReasons]atomic.Int64
@@ -32,6 +34,7 @@ const (
 	PeerClosed         Reason = iota + 1 // the peer closed or half-closed
 	Failed                               // reading or writing failed: reset, unreachable
 	Slow                                 // more waited for it than max_pending_bytes or max_pending_messages
+	Memory                               // all hold more than max_memory_bytes, and it most
 	HeartbeatTimeout                     // silent for heartbeat + 5 s
 	FirstPacketTimeout                   // no whole first command within first_packet_timeout
 	BadCommand                           // malformed or unknown command, bad argument
@@ -57,7 +60,7 @@ const (
 )
 
 var reasonNames = [numReasons]string{
-	PeerClosed: "peer_closed", Failed: "failed", Slow: "slow", HeartbeatTimeout: "heartbeat_timeout",
+	PeerClosed: "peer_closed", Failed: "failed", Slow: "slow", Memory: "max_memory", HeartbeatTimeout: "heartbeat_timeout",
 	FirstPacketTimeout: "first_packet_timeout", BadCommand: "bad_command", BadHandshake: "bad_handshake",
 	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",

@@ -82,6 +82,7 @@ type Config struct {
 	FirstPacketTimeout            Duration `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`
 	MaxPendingBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
 	MaxPendingMessages            int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
+	MaxMemoryBytes                Bytes    `group:"limits" default:"0" min:"0" max:"1PiB" reload:"yes" help:"Memory that all connections together may hold: output that waits, input that is not whole, requests and resumes under way; past it those that hold most are closed; 16MiB or more; 0: a quarter of what the machine or its control group has."`
 	MaxStoredPerKey               int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
 	MaxDevicesPerKey              int      `group:"limits" default:"10000" min:"1" max:"16777216" reload:"yes" help:"Device cursors (consumer groups) kept for a key, and consumers of each."`
 	MaxSubscriptionsPerConnection int      `group:"limits" default:"10000" min:"0" reload:"yes" help:"Keys and patterns that one connection may subscribe to with the Redis dialect; 0: any number."`

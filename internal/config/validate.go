@@ -31,6 +31,7 @@ func (c Config) Validate() Mistakes {
 	c.checkListeners(add)
 	c.checkExposure(add)
 	c.checkNames(add)
+	c.checkMemory(add)
 	c.checkRedis(add)
 	c.checkCluster(add)
 	return found
@@ -118,6 +119,15 @@ type listener struct {
 
 func (c *Config) listeners() []listener {
 	return []listener{{"public", c.Public}, {"admin", c.Admin}, {"ops", c.Ops}}
+}
+
+// minMemory is the least that all connections may be allowed to hold: a few of them hold that much by right.
+const minMemory = 16 << 20
+
+func (c *Config) checkMemory(add func(name, text string)) {
+	if c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < minMemory {
+		add("max_memory_bytes", "must be "+Bytes(minMemory).String()+" or more, or 0 for a quarter of the memory there is")
+	}
 }
 
 // checkExposure holds the promise that nothing is open to others unless someone said so.

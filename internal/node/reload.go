@@ -73,7 +73,7 @@ func limitsOf(cfg *config.Config) comet.Limits {
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxHeadBytes: int(cfg.MaxHeadBytes),
 		MaxPendingBytes: int(cfg.MaxPendingBytes), MaxPendingMessages: cfg.MaxPendingMessages,
 		MaxArguments: cfg.MaxArguments, MaxSubscriptions: cfg.MaxSubscriptionsPerConnection,
-		MaxConnections:     cfg.MaxConnections,
+		MaxConnections: cfg.MaxConnections, MaxMemory: maxMemory(cfg),
 		FirstPacketTimeout: time.Duration(cfg.FirstPacketTimeout), MinHeartbeat: time.Duration(cfg.MinHeartbeat),
 	}
 	l.MaxCommandBytes[comet.Public] = aroundMessage

@@ -18,6 +18,9 @@ type Assembly struct {
 	data       []byte // at most the parser's MaxMessage
 }
 
+// Size returns about how much memory the fragments take, in bytes.
+func (a *Assembly) Size() int { return cap(a.data) + 48 }
+
 // Parser takes messages from bytes. One event loop has one and uses it for all its
 // connections: what it remembers is scratch only. The zero value refuses every message that
 // is not empty.
