@@ -31,6 +31,9 @@ type Pulse interface {
 	Heard(n Node)       // it is there, and has joined
 	Silent(name string) // it is not, or has left
 	Listed() []Node     // all others that may be there: links with them are kept, or they would never be heard again
+
+	Place() []string             // where this node is to be: nobody else keeps two processes from having one name
+	Taken(err error) (was error) // another process is there, under this node's name; nil: none is. While one is, this one stands by
 }
 
 // Cluster is the keys of all nodes, as connections of this node reach them.
@@ -91,12 +94,14 @@ func (c *Cluster) Run(ctx context.Context) {
 	running.Go(func() { c.links.Run(ctx) })
 	running.Go(func() { c.cfg.Registry.Run(ctx, func(nodes []Node) { c.see(ctx, nodes) }) })
 	running.Go(func() { c.reportStrays(ctx) })
+	running.Go(func() { c.watchName(ctx) })
 	running.Go(func() { c.endRelays(ctx) })
 	running.Wait()
 }
 
 // Join has this node own keys from now on, and returns when others can know.
 func (c *Cluster) Join(ctx context.Context) error {
+	c.lookForNamesake(ctx)
 	c.joined.Store(true)
 	if err := c.cfg.Registry.Join(ctx); err != nil {
 		return fmt.Errorf("join the cluster: %w", err)
@@ -142,6 +147,9 @@ func (c *Cluster) awaitQuiet(ctx context.Context) {
 
 // Healthy returns nil, or why what this node knows of the others may be old.
 func (c *Cluster) Healthy() error { return c.cfg.Registry.Healthy() }
+
+// Trusted returns nil, or how this node and the others have different secrets.
+func (c *Cluster) Trusted() error { return c.links.Trusted() }
 
 // Joined tells whether this node is among those that own keys.
 func (c *Cluster) Joined() bool { return c.view.Load().self != "" }

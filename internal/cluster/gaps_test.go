@@ -301,6 +301,8 @@ func (l *late) Run(ctx context.Context, see func([]cluster.Node)) {
 func (l *late) Join(context.Context) error      { return nil }
 func (l *late) Leave(ctx context.Context) error { return l.registry.Leave(ctx) }
 func (l *late) Healthy() error                  { return nil }
+func (l *late) Place() []string                 { return nil }
+func (l *late) Taken(error) error               { return nil }
 
 func (l *late) Listed() []cluster.Node {
 	<-l.ready

@@ -94,6 +94,14 @@ func TestASharedStoreNeedsAnAddress(t *testing.T) {
 	}
 }
 
+func TestAnAddressOfRedisNeedsTheStore(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load([]string{"--redis.address=a:6379"}, nil)
+	if want := "redis.address = [\"a:6379\"] (--redis.address): is given, and store = pebble: nothing would be kept in that Redis; set store = redis"; !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestWhatMayBeInAClusterLoads(t *testing.T) {
 	t.Parallel()
 	pair := certificate(t)

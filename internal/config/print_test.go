@@ -57,7 +57,7 @@ func TestPrintedConfigurationLoadsAgain(t *testing.T) {
 	want, err := config.Load([]string{
 		`--data=a "quoted" \directory`, "--public=127.0.0.1:1,[::1]:2", "--max-pending-bytes=1000000", "--log-level=debug",
 		"--default-expire=36h", "--trusted-networks=10.0.0.0/8", "--allowed-origins=https://a.example", "--admin-origins=https://b.example", "--public-without-auth",
-		"--redis.address=a:1,b:2", "--redis.tls", "--cluster.weight=7", "--advertise-admin=a:1",
+		"--store=redis", "--redis.address=a:1,b:2", "--redis.tls", "--cluster.weight=7", "--advertise-admin=a:1",
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,9 @@ func (c *Config) checkRedis(add func(name, text string)) {
 	if c.Store == "redis" && len(c.RedisAddress) == 0 {
 		add("redis.address", "missing: store = redis needs the HOST:PORT of a Redis server, of some of a Redis Cluster, or of Sentinels (then with redis.sentinel_master)")
 	}
+	if c.Store != "redis" && len(c.RedisAddress) > 0 && c.ClusterRegistry == "" {
+		add("redis.address", "is given, and store = "+c.Store+": nothing would be kept in that Redis; set store = redis, or leave it out")
+	}
 	checkHostPorts("redis.address", c.RedisAddress, add)
 	if strings.ContainsAny(c.RedisPrefix, "{}") {
 		add("redis.prefix", "must have no { and no }: they say where a Redis Cluster keeps a key")

@@ -41,7 +41,7 @@ func (n *Node) checks() []web.Check {
 		checks = append(checks, web.Check{Name: "store", Err: h.Healthy})
 	}
 	if n.cluster != nil {
-		checks = append(checks, web.Check{Name: "registry", Err: n.cluster.Healthy}, web.Check{Name: "cluster", Err: n.joined})
+		checks = append(checks, web.Check{Name: "registry", Err: n.cluster.Healthy}, web.Check{Name: "cluster", Err: n.joined}, web.Check{Name: "links", Err: n.cluster.Trusted})
 	}
 	return checks
 }

@@ -60,6 +60,9 @@ func (ls *Links) serve(ctx context.Context, h handed) {
 		ls.turnAway(ctx, &a.in, err)
 		return
 	}
+	if ls.itself(peer.Hello) {
+		return
+	}
 	a.setPeer(peer)
 	ls.add(a)
 	err = converse(ctx, ls, &a.queue, &a.in, &a.why, beatFrame(push, "beat"), a.read)

@@ -25,6 +25,7 @@ type dialled struct {
 	posted  bool  // messages were told of, or receipts, and no Flush
 	lastKey string
 	looked  time.Time // when calls were looked at for those that are late
+	left    bool      // the peer said that it leaves
 
 	queue queue
 	why   reason
@@ -55,6 +56,9 @@ func (r *reason) set(err error) error {
 
 // ErrStopped is why a link ends when Run does.
 var ErrStopped = errors.New("this node stops")
+
+// ErrLeft is why a link ends whose peer had said that it leaves.
+var ErrLeft = errors.New("the node has left")
 
 var errOverfull = errors.New("too much waits to be written")
 
@@ -233,6 +237,7 @@ func (d *dialled) toldMore(kind string, args [][]byte) bool {
 	case kind == "beat":
 		return true
 	case kind == "left":
+		d.left = true
 		h.Left(name)
 		return true
 	case len(args) == 0:

@@ -31,6 +31,7 @@ const (
 
 var (
 	errSecret    = errors.New("cluster secrets differ")
+	errUntrusted = errors.New("TLS (cluster.tls = true)")
 	errVersion   = errors.New("versions of links differ")
 	errHandshake = errors.New("no handshake")
 )

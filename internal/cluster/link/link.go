@@ -81,6 +81,7 @@ type Links struct {
 	sink     *sink  //
 	chunks   chunks
 	maxBytes atomic.Int64  // max_message_bytes, may be reloaded
+	linked   atomic.Bool   // some link was up since the start
 	changed  chan struct{} // has room for one: Run is to look at the peers
 	refusals refusals
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -26,6 +27,7 @@ type Link struct {
 	name    string // set when made, never changed
 	links   *Links //
 	running bool   // guarded by links.mu
+	left    bool   // the peer had left when the link went down; owned by run
 
 	current atomic.Pointer[dialled] // nil: the link is down
 	changed chan struct{}           // has room for one: addrs have, or the peer was removed
@@ -155,14 +157,18 @@ func (l *Link) run(ctx context.Context) {
 // jittered returns d, by half more or less.
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
-// failed notes why the peer could not be reached, and logs it if that is news.
+// failed notes why the peer could not be reached, and logs it if that is news: nothing to worry about where it has left.
 func (l *Link) failed(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
+	level := slog.LevelWarn
+	if l.left && !errors.Is(err, errSecret) {
+		level = slog.LevelInfo
+	}
 	l.links.Stats.DialFailed.Add(1)
 	if before := l.setErr(err); before == nil || before.Error() != err.Error() {
-		l.links.cfg.Log.Warn("node not linked", "node", l.name, "err", err)
+		l.links.cfg.Log.Log(ctx, level, "node not linked", "node", l.name, "err", err)
 	}
 }
 
@@ -262,6 +268,9 @@ func (ls *Links) dial(ctx context.Context, addr string) (net.Conn, error) {
 	secured := tls.Client(conn, cfg)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+			return nil, fmt.Errorf("%w: %w", errUntrusted, err)
+		}
 		return nil, fmt.Errorf("TLS (cluster.tls = true): %w", err)
 	}
 	return secured, nil
@@ -272,6 +281,7 @@ func (l *Link) serve(ctx context.Context, d *dialled, h hello) (misses int) {
 	ls := l.links
 	d.setPeer(h)
 	l.current.Store(d)
+	ls.linked.Store(true)
 	if addrs, wanted := l.wanted(); !wanted || !slices.Contains(addrs, d.addr) {
 		l.current.Store(nil)
 		d.conn.Close()
@@ -285,6 +295,9 @@ func (l *Link) serve(ctx context.Context, d *dialled, h hello) (misses int) {
 	}
 	ls.cfg.Handler.Up(l, h.Hello)
 	err := d.run(ctx)
+	if l.left = d.left; l.left && !errors.Is(err, ErrStopped) {
+		err = ErrLeft
+	}
 	l.setErr(err)
 	l.current.Store(nil)
 	d.fail(err)

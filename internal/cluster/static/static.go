@@ -26,8 +26,11 @@ type Registry struct {
 	listed  map[string]cluster.Node // as the setting has them; never changed
 	changed chan struct{}           // holds at most one: look who is there
 
-	mu    sync.Mutex
-	there map[string]cluster.Node // who is there, as it says itself; without this node before it joins
+	mu     sync.Mutex
+	there  map[string]cluster.Node // who is there, as it says itself; without this node
+	joined bool                    // this node is there, unless its place is taken
+	taken  error                   // how another process has its place; nil: none has
+	holder cluster.Node            // that process, as it says itself
 }
 
 // New returns the registry of the node self in a list, as registry.Parse returns it. Its weight is the one in the list, which is
@@ -70,28 +73,50 @@ func (r *Registry) Run(ctx context.Context, see func([]cluster.Node)) {
 
 // Join counts this node from now on. Others do when its links say that it has joined.
 func (r *Registry) Join(context.Context) error {
-	r.set(r.self.Name, &r.self)
+	r.change(func() { r.joined = true })
 	return nil
 }
 
 // Leave does not count this node any more. Others do not when its links have said so.
 func (r *Registry) Leave(context.Context) error {
-	r.set(r.self.Name, nil)
+	r.change(func() { r.joined = false })
 	return nil
 }
 
-// Healthy returns nil: there is nothing to be reached.
-func (r *Registry) Healthy() error { return nil }
+// Healthy returns nil, or how another process has this node's name: there is nothing to be reached.
+func (r *Registry) Healthy() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
+}
+
+// Place returns where the list says that this node is.
+func (r *Registry) Place() []string { return r.listed[r.self.Name].Admin }
+
+// Taken says that another process is in this node's place, for which this one stands by meanwhile, or with nil that none is. It
+// returns what was said before.
+func (r *Registry) Taken(err error) (was error) {
+	r.change(func() {
+		if was, r.taken = r.taken, err; was == nil {
+			r.holder = r.listed[r.self.Name]
+		}
+	})
+	return was
+}
 
 // Heard says that there is a link to a node, and that the node says of itself, over it, that it has joined. A node that is not listed does
 // not count; the weight, and the addresses where nodes reach it, are those of the list.
 func (r *Registry) Heard(n cluster.Node) {
 	listed, ok := r.listed[n.Name]
-	if !ok || n.Name == r.self.Name {
+	if !ok {
 		return
 	}
 	n.Weight, n.Admin, n.Self = listed.Weight, listed.Admin, false
 	n.TCP, n.WS = slices.Clone(n.TCP), slices.Clone(n.WS)
+	if n.Name == r.self.Name {
+		r.change(func() { r.holder = n })
+		return
+	}
 	r.set(n.Name, &n)
 }
 
@@ -114,12 +139,19 @@ func (r *Registry) Listed() (all []cluster.Node) {
 
 // set takes note of a node that is there, or is not where n is nil.
 func (r *Registry) set(name string, n *cluster.Node) {
+	r.change(func() {
+		if n != nil {
+			r.there[name] = *n
+		} else {
+			delete(r.there, name)
+		}
+	})
+}
+
+// change has Run look at what do changes.
+func (r *Registry) change(do func()) {
 	r.mu.Lock()
-	if n != nil {
-		r.there[name] = *n
-	} else {
-		delete(r.there, name)
-	}
+	do()
 	r.mu.Unlock()
 	select {
 	case r.changed <- struct{}{}:
@@ -131,5 +163,12 @@ func (r *Registry) set(name string, n *cluster.Node) {
 func (r *Registry) nodes() []cluster.Node {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Collect(maps.Values(r.there))
+	nodes := slices.Collect(maps.Values(r.there))
+	switch {
+	case r.taken != nil:
+		nodes = append(nodes, r.holder)
+	case r.joined:
+		nodes = append(nodes, r.self)
+	}
+	return nodes
 }
