@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/subtle"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,7 +43,9 @@ func (c *cache) good(key string, hash [32]byte, now time.Time) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	is := func(g goodToken) bool { return g.hash == hash && now.Before(g.until) }
+	is := func(g goodToken) bool {
+		return subtle.ConstantTimeCompare(g.hash[:], hash[:]) == 1 && now.Before(g.until)
+	}
 	return slices.ContainsFunc(c.young[key], is) || slices.ContainsFunc(c.old[key], is)
 }
 

@@ -37,15 +37,29 @@ func (c Config) Validate() Mistakes {
 	return found
 }
 
-// valueOf is a setting's value as a file would have it; "" when it has none.
+// valueOf is a setting's value as a file would have it, without what is before an @ of an address: a password, perhaps, that has a setting
+// of its own. "" when it has none.
 func valueOf(c *Config, name string) string {
 	for _, s := range settings() {
 		if v := s.of(c); s.name == name && !v.IsZero() {
 			_, value, _ := strings.Cut(line(name, plain(v)), " = ")
-			return value
+			return withoutUsers(value)
 		}
 	}
 	return ""
+}
+
+// withoutUsers masks what is before each @ of text, back to where an address begins.
+func withoutUsers(text string) string {
+	masked := ""
+	for {
+		before, after, found := strings.Cut(text, "@")
+		if !found {
+			return masked + text
+		}
+		masked += before[:strings.LastIndexAny(before, `/",= `)+1] + "***@"
+		text = after
+	}
 }
 
 // check holds a value against the tags oneof, min and max; "" is good.

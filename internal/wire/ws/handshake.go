@@ -75,11 +75,11 @@ func challenge(h http.Header) (key string, err error) {
 	return keys[0], nil
 }
 
-// hasToken tells whether the comma-separated lists of values have token, in any case.
-func hasToken(values []string, token string) bool {
+// hasToken tells whether the comma-separated lists of values have word, in any case.
+func hasToken(values []string, word string) bool {
 	for _, value := range values {
 		for item := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.Trim(item, " \t"), token) {
+			if strings.EqualFold(strings.Trim(item, " \t"), word) {
 				return true
 			}
 		}
