@@ -41,6 +41,15 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 	first, prev, newest := len(b.entries), w.channel.stored, w.channel.newest()
 	kept, overtaken := w.pushes[:0], 0
 	for i, p := range w.pushes {
+		if p.repeats {
+			if len(b.entries) > first {
+				kept = append(kept, p)
+			} else {
+				p.answerDuplicate()
+				touched |= p.call.from
+			}
+			continue
+		}
 		if p.push.Expire > 0 && !h.storable(w.channel, p, now) {
 			touched |= p.call.from
 			continue

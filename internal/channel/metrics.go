@@ -12,6 +12,7 @@ func (s *Stats) Register(reg prometheus.Registerer) {
 		counter(reg, "gopush_pushes_total", "Pushes by outcome.", prometheus.Labels{"outcome": outcome}, v)
 	}
 	pushes("accepted", &s.Pushed)
+	pushes("duplicate", &s.Duplicates)
 	pushes("refused", &s.Refused)
 	pushes("failed", &s.Failed)
 	pushes("unknown", &s.Unknown)

@@ -20,7 +20,8 @@ type pending struct {
 	since   time.Time        // when it came
 	mid     int64            // given when its append is built; 0 before
 	unseen  bool             // live only, and not to be seen by who subscribes meanwhile: its mid is not in order
-	fenced  int              // appends of it that met ErrOrder
+	repeats bool             // its IdemKey was stored before, as mid: nothing is left but to answer it in its turn
+	fenced  int32            // appends of it that met ErrOrder
 }
 
 // Publish pushes and returns a receipt for each, in order, when all are durable (those that
@@ -106,6 +107,11 @@ func (h *Hub) check(p *message.Push) error {
 	}
 	if p.Mids != (message.Span{}) && p.Expire == 0 {
 		return fmt.Errorf("%w: only what is stored may have one of its own", message.ErrMid)
+	}
+	if len(p.IdemKey) > 0 {
+		if err := checkIdemKey(p); err != nil {
+			return err
+		}
 	}
 	if most := h.maxBytes.Load(); int64(len(p.Payload)) > most {
 		return fmt.Errorf("%w: %d bytes, max_message_bytes is %d", message.ErrTooLarge, len(p.Payload), most)

@@ -67,11 +67,12 @@ func (h *Hub) free(at place) (touched SinkSet) {
 }
 
 // settlePushes goes through w's pushes in order. fenced: someone else appended, so
-// the pushes from there on are back in the channel's queue. So are live-only ones after one of
+// the pushes from there on are back in the channel's queue. So are those that chain to a duplicate, and live-only ones after one of
 // which nobody knows whether it is stored: if it is, it is to be released before them.
 func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
-	var broken error // what the first stored push failed with: the later ones chain to it
-	var back []*pending
+	var broken error    // what the first stored push failed with: the later ones chain to it
+	repeated := false   // a push was a duplicate: so do they
+	var back []*pending //
 	for i, p := range w.pushes {
 		touched |= p.call.from
 		if p.push.Expire == 0 {
@@ -82,12 +83,27 @@ func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
 			}
 			continue
 		}
+		if p.repeats {
+			p.answerDuplicate()
+			continue
+		}
 		e, err := w.nextResult()
+		first := duplicateOf(err)
 		switch {
 		case err == nil:
 			touched |= h.settleStored(w.channel, p, e)
+		case first > w.channel.stored && broken == nil && p.fenced < maxFenced:
+			w.requeueFrom(i, first) // somebody else stored it: it is to be released before it is answered
+			return touched, true
+		case first > 0:
+			p.repeatsAs(first)
+			p.answerDuplicate()
+			repeated = true
+		case errors.Is(err, ErrOrder) && broken == nil && repeated:
+			w.requeueFrom(i, 0)
+			return touched, false
 		case errors.Is(err, ErrOrder) && broken == nil && p.fenced < maxFenced:
-			w.requeue(w.pushes[i:])
+			w.requeueFrom(i, 0)
 			return touched, true
 		default:
 			broken = w.channel.settleFailed(p, err, broken)
@@ -126,11 +142,6 @@ func (h *Hub) settleStored(c *Channel, p *pending, e *Entry) (touched SinkSet) {
 // settleFailed answers a push that was not stored now. broken is what the first of them failed
 // with, nil before; with p, it is what is returned.
 func (c *Channel) settleFailed(p *pending, err, broken error) error {
-	var d *Duplicate
-	if errors.As(err, &d) {
-		p.done(d.Mid, true, 0)
-		return broken
-	}
 	err = firstError(err, broken)
 	c.failStored(p, err)
 	return cmp.Or(broken, err)
@@ -167,8 +178,10 @@ func (w *work) requeue(pushes []*pending) {
 		return
 	}
 	for _, p := range pushes {
-		p.mid = 0
 		p.fenced++
+		if !p.repeats {
+			p.mid = 0
+		}
 	}
 	x := w.channel.more()
 	x.queue = slices.Concat(pushes, x.queue)

@@ -14,6 +14,7 @@ type Stats struct {
 
 	Pushed     atomic.Int64 // pushes accepted: released to whoever subscribes
 	Stored     atomic.Int64 // of these, made durable first
+	Duplicates atomic.Int64 // pushes whose idempotency key was stored before
 	Refused    atomic.Int64 // pushes that break a limit: key, size
 	Failed     atomic.Int64 // stored pushes that the store refused
 	Unknown    atomic.Int64 // stored pushes whose outcome the store did not tell in time
@@ -31,6 +32,8 @@ type Stats struct {
 func (h *Hub) count(r *message.Receipt) {
 	s := &h.Stats
 	switch {
+	case r.Duplicate:
+		s.Duplicates.Add(1)
 	case r.Err == nil:
 		s.Pushed.Add(1)
 		if r.Stored {

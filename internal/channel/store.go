@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -12,7 +13,7 @@ import (
 // Entry is one message on its way into a store.
 type Entry struct {
 	message.Message
-	IdemKey []byte       // nil: none
+	IdemKey []byte       // empty: none
 	Trim    message.Trim // of the key, in the same commit
 }
 
@@ -37,6 +38,19 @@ var (
 	ErrUnknown = message.ErrUnknown
 )
 
+// IdemName is what a store knows an idempotency key of a message key by: 16 bytes of its SHA-256, so that a long one costs
+// no more than a short one.
+type IdemName [16]byte
+
+// IdemName returns the name of e's IdemKey, which is not empty.
+func (e *Entry) IdemName() IdemName {
+	sum := sha256.Sum256(e.IdemKey)
+	return IdemName(sum[:16])
+}
+
+// IdempotencyWindow is for how long a store knows an IdemKey, if it is told nothing else.
+const IdempotencyWindow = 24 * time.Hour
+
 // Duplicate is the answer for an entry whose IdemKey was stored before.
 type Duplicate struct{ Mid int64 }
 
@@ -45,11 +59,15 @@ func (d *Duplicate) Error() string { return fmt.Sprintf("already stored as %d", 
 // Store keeps messages for devices that are away. All methods may be called concurrently.
 // docs/design.md, "Store"; store/storetest is the contract as a test.
 type Store interface {
-	// Append makes entries durable and answers one result for each, in order: nil, ErrOrder
-	// (Prev is not the key's last stored mid), a *Duplicate with the first mid of the same
-	// IdemKey, ErrUnavailable (not stored) or ErrUnknown (it may or may not be there). Entries of
-	// one key stand in order and chain their Prev: after one that was refused the later ones of its key are refused, too, even if somebody else's
-	// last mid happens to be their Prev. What has not begun when ctx ends is given up; whoever calls may be the one who waits for a disk
+	// Append makes entries durable and answers one result for each, in order: nil, a *Duplicate, ErrOrder
+	// (Prev is not the key's last stored mid), ErrUnavailable (not stored) or ErrUnknown (it may or may not be there). Entries of
+	// one key stand in order and chain their Prev: after one that was not stored no later one of its key is, even if somebody else's
+	// last mid happens to be their Prev.
+	//
+	// An entry whose IdemKey was stored for its key within the idempotency window before is not stored, whatever its Prev and whatever became of those
+	// before it: that is a *Duplicate with the first mid. It is so when the first is of the same call, and when its message was trimmed,
+	// deleted or has expired since, also with all of its key. The IdemKey is stored in the commit of its message.
+	// What has not begun when ctx ends is given up; whoever calls may be the one who waits for a disk
 	// that hangs, so that it may come back later. The entries are the store's until it returns, and for good when one is ErrUnknown; payloads
 	// are never changed. An entry's Trim is
 	// carried out in the same commit, after it.

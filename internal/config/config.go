@@ -85,6 +85,7 @@ type Config struct {
 	MaxMemoryBytes                Bytes    `group:"limits" default:"0" min:"0" max:"1PiB" reload:"yes" help:"Memory that all connections together may hold: output that waits, input that is not whole, requests and resumes under way; past it those that hold most are closed; 16MiB or more; 0: a quarter of what the machine or its control group has."`
 	MaxStoredPerKey               int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
 	MaxDevicesPerKey              int      `group:"limits" default:"10000" min:"1" max:"16777216" reload:"yes" help:"Device cursors (consumer groups) kept for a key, and consumers of each."`
+	IdempotencyWindow             Duration `group:"limits" default:"1d" min:"1s" max:"30d" reload:"yes" help:"How long a push with an idempotency key is known: repeated within it, it is answered with the first id and stored once."`
 	MaxSubscriptionsPerConnection int      `group:"limits" default:"10000" min:"0" reload:"yes" help:"Keys and patterns that one connection may subscribe to with the Redis dialect; 0: any number."`
 	MaxSubscribersPerKey          int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
 	MaxPatterns                   int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`

@@ -49,10 +49,13 @@ type Push struct {
 	Form    Form
 	GID     int
 	Expire  time.Duration // how long it is kept for devices that are away; 0: live only, never stored
-	IdemKey []byte        // a repeated push with the same one is answered with the first mid; nil: none
+	IdemKey []byte        // a repeated push to Key with the same one is answered with the first mid; empty: none
 	Mids    Span          // what the mid is to be chosen from; zero: the next one
 	Trim    Trim          // what is removed in the commit that stores it; zero: nothing
 }
+
+// MaxIdemKeyBytes is how long an idempotency key may be.
+const MaxIdemKeyBytes = 255
 
 // Span is the mids from First to Last, both included. The zero value is all of them.
 type Span struct{ First, Last int64 }
@@ -67,6 +70,7 @@ type Trim struct {
 type Receipt struct {
 	Mid         int64 // of the message; meaningless with Err
 	Stored      bool  // durable: it survives kill -9
+	Duplicate   bool  // a push with the same idempotency key was stored before: Mid is its, nothing was done now
 	Subscribers int   // connections that it was posted to
 	Err         error // nil, or one of the errors below, wrapped
 }
@@ -85,6 +89,8 @@ type KeyInfo struct {
 var (
 	// ErrTooLarge: the payload is larger than max_message_bytes.
 	ErrTooLarge = errors.New("message too large")
+	// ErrIdemKey: the idempotency key is too long, or the push is live only, so that nothing remembers it.
+	ErrIdemKey = errors.New("bad idempotency key")
 	// ErrMid: no mid of Push.Mids may be given any more: the key's last one is not below.
 	ErrMid = errors.New("mid not above the last one")
 	// ErrMidAhead: the mid asked for is too far ahead of the clock.

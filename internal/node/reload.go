@@ -27,6 +27,7 @@ func (n *Node) Reload(cfg config.Config) error {
 	n.gateway.SetLimits(limitsOf(&cfg))
 	n.store.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
 	n.store.SetMaxDevicesPerKey(cfg.MaxDevicesPerKey)
+	n.store.SetIdempotencyWindow(time.Duration(cfg.IdempotencyWindow))
 	n.hub.SetLimits(int(cfg.MaxKeyBytes), int(cfg.MaxMessageBytes), cfg.MaxSubscribersPerKey)
 	n.settings.Store(settingsOf(&cfg))
 	n.cfg.Store(&cfg)

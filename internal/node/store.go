@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/tls"
 	"log/slog"
+	"time"
 
 	"gopush/internal/channel"
 	"gopush/internal/config"
@@ -19,18 +20,21 @@ type store interface {
 	channel.Limits
 	SetMaxStoredPerKey(n int)
 	SetMaxDevicesPerKey(n int)
+	SetIdempotencyWindow(d time.Duration)
 }
 
 func openStore(cfg *config.Config, log *slog.Logger) (store, error) {
 	switch cfg.Store {
 	case "memory":
-		return memory.New(memory.Config{MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey}), nil
+		return memory.New(memory.Config{
+			MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey, IdempotencyWindow: time.Duration(cfg.IdempotencyWindow),
+		}), nil
 	case "redis":
 		return openRedis(cfg, log)
 	}
 	s, err := pebble.Open(pebble.Config{
 		Dir: cfg.Data, MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey,
-		MinFreeBytes: int64(cfg.MinFreeBytes), CacheBytes: int64(cfg.CacheBytes), Log: log,
+		IdempotencyWindow: time.Duration(cfg.IdempotencyWindow), MinFreeBytes: int64(cfg.MinFreeBytes), CacheBytes: int64(cfg.CacheBytes), Log: log,
 	})
 	if err != nil {
 		return nil, err // a nil *pebble.Store is not a nil store
@@ -43,7 +47,8 @@ func openRedis(cfg *config.Config, log *slog.Logger) (store, error) {
 		Addresses: cfg.RedisAddress, SentinelMaster: cfg.RedisSentinelMaster,
 		Username: cfg.RedisUsername, Password: string(cfg.RedisPassword),
 		WaitReplicas: cfg.RedisWaitReplicas, Prefix: cfg.RedisPrefix,
-		MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey, Log: log,
+		MaxStoredPerKey: cfg.MaxStoredPerKey, MaxDevicesPerKey: cfg.MaxDevicesPerKey,
+		IdempotencyWindow: time.Duration(cfg.IdempotencyWindow), Log: log,
 	}
 	if cfg.RedisTLS {
 		rc.TLS = &tls.Config{MinVersion: tls.VersionTLS12}

@@ -211,7 +211,7 @@ func parseReceipt(r *message.Receipt, args [][]byte) bool {
 	}
 	var stored, subscribers int64
 	ok := numbers(args, &r.Mid, &stored, &subscribers)
-	r.Stored, r.Subscribers = stored == 1, int(subscribers)
+	r.Stored, r.Duplicate, r.Subscribers = stored != notStored, stored == storedBefore, int(subscribers)
 	return ok
 }
 

@@ -75,15 +75,25 @@ func (c *carried) done(receipts []message.Receipt) {
 	c.to.sink.soil(q)
 }
 
+// What a receipt says of its message.
+const (
+	notStored    = 0
+	storedNow    = 1
+	storedBefore = 2 // with the same idempotency key
+)
+
 func appendReceipt(b []byte, r *message.Receipt) []byte {
 	if r.Err != nil {
 		b = resp.AppendBulk(b, errorWord(r.Err))
 		return append(b, "$1\r\n0\r\n$1\r\n0\r\n"...)
 	}
 	b = appendInt(b, r.Mid)
-	stored := int64(0)
-	if r.Stored {
-		stored = 1
+	stored := int64(notStored)
+	switch {
+	case r.Duplicate:
+		stored = storedBefore
+	case r.Stored:
+		stored = storedNow
 	}
 	return appendInt(appendInt(b, stored), int64(r.Subscribers))
 }

@@ -30,13 +30,14 @@ type code struct {
 }
 
 // codes returns all of them.
-func codes() [11]code {
+func codes() [12]code {
 	return [...]code{
 		{"UNAVAILABLE", message.ErrUnavailable},
 		{"UNKNOWN", message.ErrUnknown},
 		{"SKIPPED", message.ErrSkipped},
 		{"TOOLARGE", message.ErrTooLarge},
 		{"KEY", message.ErrKey},
+		{"IDEM", message.ErrIdemKey},
 		{"MIDAHEAD", message.ErrMidAhead},
 		{"MID", message.ErrMid},
 		{"WRONGNODE", message.ErrWrongNode},

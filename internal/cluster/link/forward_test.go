@@ -49,9 +49,14 @@ func TestPublishCarriesAllThatAPushSays(t *testing.T) {
 			t.Errorf("%s: mid = %d, want %d", tt.name, r[0].Mid, mid)
 		}
 	}
-	publish(t, to, message.Push{Key: "e", Payload: []byte("p"), Expire: time.Hour, IdemKey: []byte("once")})
-	if string(two.keys.idemKey) != "once" {
-		t.Errorf("IdemKey = %q", two.keys.idemKey)
+	once := message.Push{Key: "e", Payload: []byte("p"), Expire: time.Hour, IdemKey: []byte("once")}
+	first, again := publish(t, to, once)[0], publish(t, to, once, once)
+	if want := (message.Receipt{Mid: first.Mid, Stored: true, Duplicate: true}); first.Duplicate || again[0] != want || again[1] != want {
+		t.Errorf("a push with an idempotency key is answered %+v, when it is repeated %+v", first, again)
+	}
+	once.Expire = 0
+	if r := publish(t, to, once)[0]; !errors.Is(r.Err, message.ErrIdemKey) {
+		t.Errorf("a live-only push with an idempotency key is answered %+v", r)
 	}
 	publish(t, to, message.Push{Key: "e", Payload: []byte("p"), Expire: time.Hour, Trim: message.Trim{Keep: -1}})
 	if info, err := two.keys.Info(t.Context(), "e"); err != nil || info.Stored != 0 {

@@ -26,7 +26,6 @@ type local struct {
 	looked  []string
 	revoked []string
 	before  func(key string) error // what a follow does first; nil: nothing
-	idemKey []byte                 // of the last push
 	mute    bool                   // pushes are never answered
 	own     channel.SinkID         // of subscribers of its own, who do not care
 	links   channel.SinkID         // of the links
@@ -39,7 +38,6 @@ func (k *local) Attach(s channel.Sink) channel.SinkID {
 
 func (k *local) Start(from channel.SinkID, pushes []message.Push, done func([]message.Receipt)) ([]message.Receipt, channel.SinkSet) {
 	k.mu.Lock()
-	k.idemKey = pushes[len(pushes)-1].IdemKey
 	mute := k.mute
 	k.mu.Unlock()
 	if mute {

@@ -1,8 +1,7 @@
 // Package memory is a store without a disk: for tests, and for nodes whose messages need not
 // outlive the process.
 //
-// It promises all that store/storetest asks for but durability. Entry.IdemKey is ignored: a
-// repeated push is stored again.
+// It promises all that store/storetest asks for but durability.
 package memory
 
 import (
@@ -27,9 +26,11 @@ const (
 
 // Config of a Store; the zero value works.
 type Config struct {
-	MaxStoredPerKey  int              // messages kept of a key; expired ones go first, then the oldest; 0: no limit
-	MaxDevicesPerKey int              // groups of a key, and consumers of a group; 0: no limit
-	Now              func() time.Time // nil: time.Now
+	MaxStoredPerKey  int // messages kept of a key; expired ones go first, then the oldest; 0: no limit
+	MaxDevicesPerKey int // groups of a key, and consumers of a group; 0: no limit
+
+	IdempotencyWindow time.Duration    // for how long a push that is repeated is known; 0: channel.IdempotencyWindow
+	Now               func() time.Time // nil: time.Now
 }
 
 // Store implements channel.Store, channel.Groups, channel.Tokens and channel.Limits.
@@ -41,6 +42,7 @@ type Store struct {
 	closed bool
 	swept  time.Time
 	keys   map[string]*record
+	known  known
 	tokens map[string]map[[32]byte]token
 	limits map[string]int64 // by node
 }
@@ -62,6 +64,9 @@ var errClosed = fmt.Errorf("%w: memory store is closed", channel.ErrUnavailable)
 func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.IdempotencyWindow == 0 {
+		cfg.IdempotencyWindow = channel.IdempotencyWindow
 	}
 	now := cfg.Now()
 	return &Store{
@@ -85,6 +90,13 @@ func (s *Store) SetMaxDevicesPerKey(n int) {
 	s.cfg.MaxDevicesPerKey = n
 }
 
+// SetIdempotencyWindow changes Config.IdempotencyWindow for what is stored from now on.
+func (s *Store) SetIdempotencyWindow(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.IdempotencyWindow = d
+}
+
 // Append implements channel.Store. It never fails with channel.ErrUnknown.
 func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
 	results := make([]error, len(entries))
@@ -100,17 +112,34 @@ func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
 	refused := map[string]error{}
 	for i := range entries {
 		e := &entries[i]
-		if results[i] = refused[e.Key]; results[i] == nil {
-			results[i] = s.append(e, now)
-		}
-		if results[i] != nil && refused[e.Key] == nil {
-			refused[e.Key] = results[i]
+		if results[i] = s.append(e, refused[e.Key], now); results[i] != nil && refused[e.Key] == nil {
+			refused[e.Key] = fmt.Errorf("append %d to %q, after one that was not stored: %w", e.Mid, e.Key, channel.ErrOrder)
 		}
 	}
 	return results
 }
 
-func (s *Store) append(e *channel.Entry, now time.Time) error {
+// append appends e, unless its idempotency key was stored before, or one before it was refused.
+func (s *Store) append(e *channel.Entry, refused error, now time.Time) error {
+	if len(e.IdemKey) == 0 {
+		return s.put(e, now, refused)
+	}
+	id := idemID{e.Key, e.IdemName()}
+	if first := s.known.find(id, now); first != 0 {
+		return &channel.Duplicate{Mid: first}
+	}
+	err := s.put(e, now, refused)
+	if err == nil {
+		s.known.add(id, e.Mid, now, s.cfg.IdempotencyWindow)
+	}
+	return err
+}
+
+// put appends e, whose idempotency key is new, unless one before it was refused.
+func (s *Store) put(e *channel.Entry, now time.Time, refused error) error {
+	if refused != nil {
+		return refused
+	}
 	r := s.keys[e.Key]
 	if r == nil {
 		r = &record{since: s.since(now)}
@@ -257,7 +286,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.keys, s.tokens, s.limits = nil, nil, nil
+	s.keys, s.tokens, s.limits, s.known = nil, nil, nil, known{}
 	return nil
 }
 
@@ -291,4 +320,5 @@ func (s *Store) sweep(now time.Time) {
 		return len(r.messages) == 0 && r.last < horizon && message.MidAt(r.used) < horizon
 	})
 	s.sweepTokens(now)
+	s.known.turn(now)
 }

@@ -27,6 +27,9 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 	n, size := 0, 0
 	for n < min(len(entries), batchEntries) && (n == 0 || size < batchBytes) {
 		size += len(entries[n].Key) + len(entries[n].Payload) + maxMessageHeader
+		if len(entries[n].IdemKey) > 0 {
+			size += len(entries[n].Key) + maxKnown
+		}
 		n++
 	}
 	results := make([]error, n)
@@ -34,14 +37,11 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 		refused := map[string]error{}
 		for i := range results {
 			e := &entries[i]
-			if results[i] = refused[e.Key]; results[i] != nil {
-				continue
-			}
-			if results[i], err = s.append(c, e); err != nil {
+			if results[i], err = s.append(c, e, refused[e.Key]); err != nil {
 				return err
 			}
-			if results[i] != nil {
-				refused[e.Key] = results[i]
+			if results[i] != nil && refused[e.Key] == nil {
+				refused[e.Key] = fmt.Errorf("append %d to %q, after one that was not stored: %w", e.Mid, e.Key, channel.ErrOrder)
 			}
 		}
 		return nil
@@ -52,8 +52,30 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 	return results
 }
 
-// append puts e into c, unless it does not follow the key's last message: that is its result.
-func (s *Store) append(c *commit, e *channel.Entry) (result, err error) {
+// append puts e into c, unless its idempotency key was stored before, one before it was refused, or it does not follow the key's last
+// message: that is its result.
+func (s *Store) append(c *commit, e *channel.Entry, refused error) (result, err error) {
+	if len(e.IdemKey) == 0 {
+		return s.put(c, e, refused)
+	}
+	first, err := c.firstOf(e)
+	if err != nil {
+		return nil, err
+	}
+	if first != 0 {
+		return &channel.Duplicate{Mid: first}, nil
+	}
+	if result, err = s.put(c, e, refused); result != nil || err != nil {
+		return result, err
+	}
+	return nil, c.know(e, s.window.Load())
+}
+
+// put puts e, whose idempotency key is new, into c, unless it is refused.
+func (s *Store) put(c *commit, e *channel.Entry, refused error) (result, err error) {
+	if refused != nil {
+		return refused, nil
+	}
 	r, err := c.record(e.Key)
 	if err != nil {
 		return nil, err

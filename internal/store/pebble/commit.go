@@ -154,7 +154,7 @@ func (s *Store) write(in *instance, ops []*op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	c := &commit{in: in, batch: in.db.NewBatch(), cache: s.cache, now: s.cfg.Now()}
+	c := &commit{in: in, batch: in.db.NewBatch(), cache: s.cache, now: s.cfg.Now(), generations: in.known.all}
 	defer c.close()
 	for _, o := range ops {
 		if err := o.apply(c); err != nil {
@@ -176,6 +176,9 @@ func (s *Store) write(in *instance, ops []*op) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", channel.ErrUnknown, err)
+	}
+	if c.turned {
+		in.known.set(c.generations)
 	}
 	if c.durable {
 		s.backoff = 0
@@ -237,7 +240,10 @@ type commit struct {
 	written map[string][]byte  // what put and delete wrote, by name; nil: nothing is there any more
 	ranged  bool               // the batch removes all of some prefix: written does not know of that
 	durable bool               // it is to be synced
-	now     time.Time
+
+	generations []generation // of idempotency keys, as they will be
+	turned      bool         // they are not as they were
+	now         time.Time
 }
 
 // read returns what tells what will be there. Few commits read more than cached records: an index

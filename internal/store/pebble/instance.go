@@ -19,6 +19,7 @@ type instance struct {
 	db      *pebbledb.DB
 	journal *journal // of who commits
 	hot     hotRecords
+	known   generations
 	created int64 // mid of when the store was made
 
 	using  sync.RWMutex // held for reading by whoever reads; by shut for good
@@ -56,6 +57,9 @@ func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
 	if err == nil {
 		in.journal, err = openJournal(in.fence, cfg.Dir, journalTables*int64(cfg.MemTableBytes), db)
 	}
+	if err == nil {
+		err = in.findKnown()
+	}
 	if cause := in.cause(); cause != nil {
 		err = cause // what went wrong first
 	}
@@ -65,6 +69,13 @@ func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
 	}
 	in.serve()
 	return in, nil
+}
+
+// findKnown finds out what generations of idempotency keys there are.
+func (in *instance) findKnown() error {
+	all, err := findGenerations(in.db)
+	in.known.set(all)
+	return err
 }
 
 func (in *instance) options(cfg *Config) *pebbledb.Options {

@@ -15,6 +15,8 @@ import (
 //	c KEY 0 LEN GROUP NAME  a consumer of a group; LEN, a varint, is the length of GROUP, NAME is the rest
 //	f                       the format: version and when the store was made
 //	g KEY 0 GROUP           a group; GROUP, which is any bytes, is the rest
+//	i GEN                   a generation of idempotency keys; GEN is 4 bytes, big-endian
+//	i GEN KEY 0 NAME        an idempotency key of a key: the mid that was stored with it; NAME is 16 bytes
 //	j                       the number of the first journal that is needed
 //	k KEY 0                 a key's record
 //	l NODE                  a node's mid limit
@@ -25,12 +27,13 @@ import (
 // Values are varints, one after the other; a message's payload is the rest, and so is the consumer that something is
 // pending with.
 const (
-	formatVersion = 3
-	oldestFormat  = 1 // up to 2 pebble's own log, which is taken over; 1: without groups, and with records that say nothing of them; upgraded when it is opened
+	formatVersion = 4
+	oldestFormat  = 1 // up to 3 without idempotency keys, which it would leave there for ever; up to 2 pebble's own log, which is taken over; 1: without groups, and with records that say nothing of them; upgraded when it is opened
 
 	consumerPrefix = 'c'
 	formatPrefix   = 'f'
 	groupPrefix    = 'g'
+	idemPrefix     = 'i'
 	journalPrefix  = 'j'
 	recordPrefix   = 'k'
 	limitPrefix    = 'l'

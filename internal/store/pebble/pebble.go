@@ -10,8 +10,6 @@
 // survives kill -9, power loss, and a disk that is full or fails (fence.go): such a disk makes it
 // refuse what is to be stored, and it recovers by itself. How long opening takes, and how much
 // memory it uses, does not depend on how much is stored.
-//
-// Entry.IdemKey is ignored: a repeated push is stored again.
 package pebble
 
 import (
@@ -42,6 +40,8 @@ type Config struct {
 	MaxDevicesPerKey int    // groups of a key, and consumers of a group; 0: no limit
 	MinFreeBytes     int64  // with less than this free on the disk, nothing more is stored; 0: not looked at
 
+	IdempotencyWindow time.Duration // for how long a push that is repeated is known; 0: channel.IdempotencyWindow
+
 	CacheBytes    int64         // for blocks read from disk; 0: 16 MiB
 	MemTableBytes int           // of writes held in memory before they become a file, at most three times; 0: 8 MiB
 	Tick          time.Duration // how often free space is looked at and the sweeper works, for a tenth of it; 0: a second
@@ -60,6 +60,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Tick == 0 {
 		c.Tick = time.Second
+	}
+	if c.IdempotencyWindow == 0 {
+		c.IdempotencyWindow = channel.IdempotencyWindow
 	}
 	if c.FS == nil {
 		c.FS = vfs.Default
@@ -90,6 +93,7 @@ type Store struct {
 
 	maxStored  atomic.Int64 // per key; 0: no limit
 	maxDevices atomic.Int64 // per key, and consumers per group; 0: no limit
+	window     atomic.Int64 // in ms: for how long idempotency keys are known
 
 	cache   map[string]*record // of keys written lately; of who has the turn
 	backoff time.Duration      // before the next attempt to open; of who has the turn
@@ -117,6 +121,7 @@ func Open(cfg Config) (*Store, error) {
 	s.db.Store(in)
 	s.SetMaxStoredPerKey(cfg.MaxStoredPerKey)
 	s.SetMaxDevicesPerKey(cfg.MaxDevicesPerKey)
+	s.SetIdempotencyWindow(cfg.IdempotencyWindow)
 	s.checkSpace()
 	s.done.Go(s.runCommitter)
 	s.done.Go(s.runSweeper)

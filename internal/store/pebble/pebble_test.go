@@ -61,7 +61,7 @@ func TestOpenRefuses(t *testing.T) {
 		want    string
 	}{
 		{"a directory in use", func(t *testing.T, dir string) { mustOpen(t, pebble.Config{Dir: dir}) }, "no other process may use it: stop that one, or use another directory"},
-		{"another format", func(t *testing.T, dir string) { write(t, dir, "f", binary.AppendVarint(nil, 7)) }, "has format 7, this gopush knows formats 1 to 3: use the gopush that wrote it, or another directory"},
+		{"another format", func(t *testing.T, dir string) { write(t, dir, "f", binary.AppendVarint(nil, 7)) }, "has format 7, this gopush knows formats 1 to 4: use the gopush that wrote it, or another directory"},
 		{"another program's database", func(t *testing.T, dir string) { write(t, dir, "a", nil) }, "not gopush's: use another directory"},
 		{"a file", func(t *testing.T, dir string) {
 			if err := os.WriteFile(dir, nil, 0o600); err != nil {
@@ -112,8 +112,8 @@ func TestUpgrade(t *testing.T) {
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if got := downgrade(t, dir); got != 3 {
-		t.Errorf("a new store has format %d, want 3", got)
+	if got := downgrade(t, dir); got != 4 {
+		t.Errorf("a new store has format %d, want 4", got)
 	}
 
 	s = mustOpen(t, pebble.Config{Dir: dir})
@@ -130,8 +130,8 @@ func TestUpgrade(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := downgrade(t, dir); got != 3 {
-		t.Errorf("a store of format 1 that was opened has format %d, want 3", got)
+	if got := downgrade(t, dir); got != 4 {
+		t.Errorf("a store of format 1 that was opened has format %d, want 4", got)
 	}
 }
 

@@ -89,6 +89,9 @@ type page struct {
 // sweepPage does the next page of w, and tells whether that was the last one: then w is at the
 // beginning again.
 func (s *Store) sweepPage(ctx context.Context, w *sweep) (done bool, err error) {
+	if err := s.sweepKnown(ctx); err != nil {
+		return false, err
+	}
 	p, err := s.readPage(ctx, *w)
 	if err == nil && p.size > 0 {
 		err = s.do(ctx, &op{entries: p.size, apply: p.op})
@@ -102,6 +105,14 @@ func (s *Store) sweepPage(ctx context.Context, w *sweep) (done bool, err error) 
 		*w = sweep{tokens: !w.tokens}
 	}
 	return done, nil
+}
+
+// sweepKnown removes idempotency keys whose window is over, when all of a generation are.
+func (s *Store) sweepKnown(ctx context.Context) error {
+	if in := s.db.Load(); in == nil || in.known.next.Load() > s.cfg.Now().UnixMilli() {
+		return nil
+	}
+	return s.do(ctx, &op{entries: 1, apply: (*commit).dropGenerations})
 }
 
 func (s *Store) readPage(ctx context.Context, w sweep) (page, error) {

@@ -23,6 +23,7 @@ type part struct {
 	key     string
 	entries []int // of those that Append was called with
 	bytes   int
+	refused bool // one before it was not stored: none of it is, but what of it was stored before is found
 }
 
 // Append implements channel.Store.
@@ -66,16 +67,28 @@ func (s *Store) appendFirst(ctx context.Context, parts []part, entries []channel
 	for i, r := range s.runAppends(ctx, calls) {
 		s.setResults(results, &first[at[i]], entries, r)
 	}
-	return slices.DeleteFunc(rest, func(p part) bool {
-		before := first[of[p.key]].entries
-		err := results[before[len(before)-1]]
-		if err != nil && !errors.Is(err, channel.ErrOrder) {
-			err = fmt.Errorf("%w: one before it failed: %w", channel.ErrUnavailable, err)
-		}
-		for _, i := range p.entries {
-			results[i] = err
-		}
-		return err != nil
+	for i := range rest {
+		before := first[of[rest[i].key]].entries
+		rest[i].follow(results[before[len(before)-1]], entries, results)
+	}
+	return slices.DeleteFunc(rest, func(p part) bool { return len(p.entries) == 0 })
+}
+
+// follow has p come after a part whose last result is err. What cannot be stored then has its result; p is empty if that is all.
+func (p *part) follow(err error, entries []channel.Entry, results []error) {
+	if err == nil {
+		return
+	}
+	p.refused = true
+	result := errors.Join(channel.ErrOrder, errors.New("one before it was not stored"))
+	known := func(i int) bool { return len(entries[i].IdemKey) > 0 }
+	if d := (*channel.Duplicate)(nil); !errors.As(err, &d) && !errors.Is(err, channel.ErrOrder) {
+		result = fmt.Errorf("%w: one before it failed: %w", channel.ErrUnavailable, err)
+		known = func(int) bool { return false }
+	}
+	p.entries = slices.DeleteFunc(p.entries, func(i int) bool {
+		results[i] = result
+		return !known(i)
 	})
 }
 
@@ -108,31 +121,49 @@ func (s *Store) appendCall(p *part, entries []channel.Entry) scriptCall {
 		args = append(args, formatMid(e.Mid), formatMid(e.Prev), formatTime(e.Expires), strconv.Itoa(e.GID), strconv.Itoa(int(e.Form)),
 			rueidis.BinaryString(e.Payload), strconv.Itoa(e.Trim.Keep), minMid, formatID(e.Mid))
 	}
-	return scriptCall{appendScript, s.names(p.key), args}
+	names, args := s.addIdemNames(s.names(p.key), args, p, entries)
+	return scriptCall{appendScript, names, args}
+}
+
+// addIdemNames adds the idempotency keys of p to what append.lua is called with, if there are any.
+func (s *Store) addIdemNames(names, args []string, p *part, entries []channel.Entry) (_, _ []string) {
+	for n, i := range p.entries {
+		if len(entries[i].IdemKey) == 0 {
+			continue
+		}
+		if len(names) == len(kinds) {
+			args = append(args, strconv.FormatInt(s.window.Load(), 10), formatBool(p.refused))
+		}
+		names, args = append(names, s.idemName(&entries[i])), append(args, strconv.Itoa(n+1))
+	}
+	return names, args
 }
 
 // setResults sets the results of the entries of p.
 func (s *Store) setResults(results []error, p *part, entries []channel.Entry, r rueidis.RedisResult) {
-	stored, last, err := parseAppended(r)
+	stored, last, firsts, err := parseAppended(r)
 	err = s.failed(err)
 	for n, i := range p.entries {
 		switch e := &entries[i]; {
 		case err != nil:
 			results[i] = fmt.Errorf("append to %q: %w", p.key, err)
+		case len(firsts) > 1 && firsts[0] == int64(n+1):
+			results[i] = &channel.Duplicate{Mid: firsts[1]}
+			firsts = firsts[2:]
 		case n >= stored:
 			results[i] = fmt.Errorf("append %d after %d to %q, whose last was %d: %w", e.Mid, e.Prev, p.key, last, channel.ErrOrder)
 		}
 	}
 }
 
-// parseAppended reads what append.lua replies.
-func parseAppended(r rueidis.RedisResult) (stored int, last int64, err error) {
+// parseAppended reads what append.lua replies. firsts are numbers of entries and mids in turn.
+func parseAppended(r rueidis.RedisResult) (stored int, last int64, firsts []int64, err error) {
 	values, err := r.AsIntSlice()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
-	if len(values) != 2 {
-		return 0, 0, fmt.Errorf("append.lua replied %v", values)
+	if len(values) < 2 || len(values)%2 != 0 {
+		return 0, 0, nil, fmt.Errorf("append.lua replied %v", values)
 	}
-	return int(values[0]), values[1], nil
+	return int(values[0]), values[1], values[2:], nil
 }

@@ -1,10 +1,12 @@
 package redis
 
 import (
+	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
 
+	"gopush/internal/channel"
 	"gopush/internal/message"
 )
 
@@ -14,6 +16,7 @@ const (
 	recordKind = 'r'
 	streamKind = 's'
 	tokenKind  = 't'
+	idemKind   = 'i'
 )
 
 // name returns the name of a kind of what is kept of key: "gopush:r{user 7}". What stands in the first braces decides where in a
@@ -35,6 +38,12 @@ func (s *Store) keyOf(kind byte, name string) (key string, ok bool) {
 		return key, true
 	}
 	return strings.CutSuffix(strings.TrimPrefix(key, "-}"), ".")
+}
+
+// idemName returns the name of e's idempotency key: "gopush:i{user 7}" and 22 letters. It expires by itself.
+func (s *Store) idemName(e *channel.Entry) string {
+	id := e.IdemName()
+	return s.name(idemKind, e.Key) + base64.RawURLEncoding.EncodeToString(id[:])
 }
 
 // names returns the names of all that is kept of key, for record.lua.

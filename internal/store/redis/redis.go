@@ -42,10 +42,13 @@ type Config struct {
 	WaitReplicas   int    // replicas that must have a message before it is acknowledged
 	Prefix         string // what all names in Redis begin with; no braces; "": gopush:
 
-	MaxStoredPerKey  int              // messages kept of a key; expired ones go first, then the oldest; 0: no limit
-	MaxDevicesPerKey int              // groups of a key, and consumers of a group; 0: no limit
-	Now              func() time.Time // nil: time.Now
-	Log              *slog.Logger     // nil: nothing is logged
+	MaxStoredPerKey  int // messages kept of a key; expired ones go first, then the oldest; 0: no limit
+	MaxDevicesPerKey int // groups of a key, and consumers of a group; 0: no limit
+
+	IdempotencyWindow time.Duration // for how long a push that is repeated is known; 0: channel.IdempotencyWindow
+
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: nothing is logged
 }
 
 // Store implements channel.Store, channel.Groups, channel.Tokens, channel.Limits and channel.Health.
@@ -58,6 +61,7 @@ type Store struct {
 
 	maxStored  atomic.Int64
 	maxDevices atomic.Int64
+	window     atomic.Int64           // in ms: for how long idempotency keys are known
 	created    atomic.Int64           // mid: Redis knows of everything that was stored after it
 	ill        atomic.Pointer[error]  // why Redis takes no stored pushes; nil: it does
 	out        atomic.Pointer[outage] // of a Redis Cluster; nil: none
@@ -86,6 +90,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, client: client, stop: stop}
 	s.maxStored.Store(int64(cfg.MaxStoredPerKey))
 	s.maxDevices.Store(int64(cfg.MaxDevicesPerKey))
+	s.SetIdempotencyWindow(cmp.Or(cfg.IdempotencyWindow, channel.IdempotencyWindow))
 	if err := s.check(ctx); err != nil {
 		stop()
 		client.Close()
@@ -100,6 +105,9 @@ func (s *Store) SetMaxStoredPerKey(n int) { s.maxStored.Store(int64(n)) }
 
 // SetMaxDevicesPerKey changes Config.MaxDevicesPerKey. What there is beyond n stays.
 func (s *Store) SetMaxDevicesPerKey(n int) { s.maxDevices.Store(int64(n)) }
+
+// SetIdempotencyWindow changes Config.IdempotencyWindow for what is stored from now on.
+func (s *Store) SetIdempotencyWindow(d time.Duration) { s.window.Store(d.Milliseconds()) }
 
 // Close implements channel.Store. What Redis has stays there.
 func (s *Store) Close() error {

@@ -37,6 +37,9 @@ func reopen(t *testing.T, open Open) {
 	n, err = f.s.Ack(f.ctx, "k", "g", mid(2), mid(4))
 	f.wantCount("Ack", n, err, 2)
 	seen := f.clock.Now()
+	f.mustAppend(f.idem("a", "idem", 0, -1), f.idem("b", "idem", 1, 0))
+	n, err = f.s.Delete(f.ctx, "idem")
+	f.wantCount("Delete", n, err, 2)
 	before := f.info("k")
 
 	for range 2 {
@@ -60,6 +63,7 @@ func reopen(t *testing.T, open Open) {
 			t.Errorf("after reopening Keys = %q, want %q", got, want)
 		}
 		f.wantExists("gone", false)
+		f.wantResults([]channel.Entry{f.idem("b", "idem", 2, 1), f.idem("a", "idem", 3, 2)}, "1", "0")
 		f.wantGroups("k", message.Group{Name: "g", Last: mid(5), Read: 6, Lag: 1, Consumers: 1, Pending: 2},
 			message.Group{Name: "h", Last: mid(6), Read: -1})
 		f.wantPending("g", pend(3, "c", 1), pend(5, "c", 1))

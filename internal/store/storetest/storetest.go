@@ -23,8 +23,9 @@ type Store interface {
 	channel.Groups
 	channel.Tokens
 	channel.Limits
-	SetMaxStoredPerKey(n int)  // as Config has it, from the next append on
-	SetMaxDevicesPerKey(n int) // groups of a key and consumers of a group; 0: no limit
+	SetMaxStoredPerKey(n int)             // as Config has it, from the next append on
+	SetMaxDevicesPerKey(n int)            // groups of a key and consumers of a group; 0: no limit
+	SetIdempotencyWindow(d time.Duration) // channel.IdempotencyWindow before; of what is stored from now on
 }
 
 // Config is what a test asks of the store that it opens.
@@ -41,6 +42,7 @@ type Open func(t *testing.T, cfg Config) Store
 // channel.Groups, channel.Tokens and channel.Limits.
 func Run(t *testing.T, open Open) {
 	tests := groupTests()
+	maps.Copy(tests, duplicateTests())
 	maps.Copy(tests, map[string]func(*testing.T, Open){
 		"append/chains":                     appendChains,
 		"append/order":                      appendOrder,

@@ -1,9 +1,34 @@
 -- ARGV: now, since, cap, then for each entry: mid, prev, expires, gid, form, payload, keep, least id to keep; and id.
--- Replies how many entries, from the first on, are stored, and the key's last mid before. After one that is refused all are: the
--- later ones were to follow it.
+-- KEYS after the five: idempotency keys of some entries; then ARGV ends with: the window, 1 if what is before the first entry was
+-- refused, and for each of them the number of its entry, from 1.
+-- Replies how many entries, from the first on, are stored, and the key's last mid before; then the number of each entry whose
+-- idempotency key was stored before, and the first mid. After one that is not stored none is: the later ones were to follow it.
 local most = tonumber(ARGV[3])
 load()
 local before, stored, trimmed = rec and rec.last or ZERO, 0, false
+
+local idem, last, window, refused = {}, #ARGV, 0, false -- idem: by number of entry
+if #KEYS > 5 then
+  local n = #KEYS - 5
+  last = #ARGV - n - 2
+  window, refused = tonumber(ARGV[last + 1]), ARGV[last + 2] == '1'
+  for i = 1, n do idem[tonumber(ARGV[last + 2 + i])] = KEYS[5 + i] end
+end
+
+-- first returns the mid that was stored with an idempotency key, nil: it is new. It is written again, so that WAIT waits for it.
+local function first(name)
+  local v = call('GET', name)
+  if not v then return end
+  local m, expires = v:match('^(%d+) (%d+)$')
+  if tonumber(expires) <= now then return end
+  call('SET', name, v, 'KEEPTTL')
+  return m
+end
+
+-- know has an idempotency key known as m.
+local function know(name, m)
+  call('SET', name, string.format('%s %.0f', m, now + window), 'PX', string.format('%.0f', window + MINUTE))
+end
 
 -- add puts the entry whose arguments begin with the ith into S. Where messages expire in their order the cap is kept with it.
 local function add(i)
@@ -31,11 +56,28 @@ local function trim(i)
   trimmed = trimmed or keep ~= 0 or min ~= ''
 end
 
-for i = 4, #ARGV, 9 do
-  if ARGV[i + 1] ~= (rec and rec.last or ZERO) or ARGV[i] <= ARGV[i + 1] then break end
+-- put stores the entry whose arguments begin with the ith, or returns false.
+local function put(i)
+  if ARGV[i + 1] ~= (rec and rec.last or ZERO) or ARGV[i] <= ARGV[i + 1] then return false end
   if not rec then make() end
   add(i)
   if ARGV[i + 6] ~= '0' or ARGV[i + 7] ~= '' then trim(i) end
+  return true
+end
+
+local firsts = {}
+for i = 4, last, 9 do
+  local n = (i - 4) / 9 + 1
+  local name = idem[n]
+  local m = name and first(name)
+  if m then
+    refused = true
+    firsts[#firsts + 1], firsts[#firsts + 2] = n, m
+  elseif not refused then
+    refused = not put(i)
+    if name and not refused then know(name, ARGV[i]) end
+  end
+  if refused and #KEYS == 5 then break end
 end
 if stored > 0 then
   rec.exists, rec.used = true, now
@@ -47,4 +89,4 @@ if stored > 0 then
   if trimmed then removed() end
   save()
 end
-return { stored, before }
+return { stored, before, unpack(firsts) }
