@@ -147,7 +147,7 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	ours := c.state&doubtful != 0 // in part: nobody has posted that to patterns
 	at.bucket.mu.Unlock()
 	for last := from; ; {
-		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
+		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
 			return err
 		}
@@ -175,6 +175,14 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 		}
 		last = info.Last // stored since, if it is not gone: look again
 	}
+}
+
+// stored returns some of what the store has of a key after a mid, for it to be released.
+func (h *Hub) stored(ctx context.Context, key string, after int64) ([]message.Message, error) {
+	if s, ok := h.cfg.Store.(Firm); ok {
+		return s.RangeFirm(ctx, key, after+1, pageBytes)
+	}
+	return h.cfg.Store.Range(ctx, key, after+1, math.MaxInt64, false, 0, pageBytes)
 }
 
 // releaseAgain releases m, which was found in the store. The bucket is locked.

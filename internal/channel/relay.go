@@ -299,7 +299,7 @@ func (h *Hub) readOn(ctx context.Context, at place) error {
 	from := c.released
 	at.bucket.mu.Unlock()
 	for gone, first := false, true; ; first = false {
-		found, err := h.cfg.Store.Range(ctx, c.key, from+1, math.MaxInt64, false, 0, pageBytes)
+		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
 			return err
 		}

@@ -97,6 +97,14 @@ type Store interface {
 	Close() error
 }
 
+// Firm is a store that may lose what it has while nobody was told that it is stored: one whose servers copy what they have to others, which then
+// take their places.
+type Firm interface {
+	// RangeFirm is Range, from a mid to the last message, for what is to be released: what it answers is as safe as what Append
+	// acknowledged. Where what is there is not, the error is ErrUnavailable.
+	RangeFirm(ctx context.Context, key string, from int64, maxBytes int) ([]message.Message, error)
+}
+
 // Limits keeps the mid limit of a node: it mints no mid above the limit that it wrote last.
 // A store that does not have it is not shared and does not outlive the process.
 type Limits interface {

@@ -64,7 +64,7 @@ func (s *Store) appendFirst(ctx context.Context, parts []part, entries []channel
 		}
 		calls, at = append(calls, call), append(at, i)
 	}
-	for i, r := range s.runAppends(ctx, calls) {
+	for i, r := range s.runKept(ctx, calls) {
 		s.setResults(results, &first[at[i]], entries, r)
 	}
 	for i := range rest {

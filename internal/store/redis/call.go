@@ -35,8 +35,11 @@ func (s *Store) run(ctx context.Context, sc script, names []string, args ...stri
 	if err := s.readyFor(ctx, names[0]); err != nil {
 		return rueidis.RedisMessage{}, err
 	}
-	calls := []scriptCall{{sc, names, args}}
-	reply, err := s.runAll(ctx, calls)[0].ToMessage()
+	calls, run := []scriptCall{{sc, names, args}}, s.runAll
+	if sc.kept {
+		run = s.runKept
+	}
+	reply, err := run(ctx, calls)[0].ToMessage()
 	if sc.reads && broken(ctx, err) {
 		reply, err = s.runAll(ctx, calls)[0].ToMessage()
 	}

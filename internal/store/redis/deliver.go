@@ -62,7 +62,7 @@ func (s *Store) Ack(ctx context.Context, key, group string, mids ...int64) (int,
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	n, err := s.do(ctx, s.client.B().Xack().Key(name).Group(group).Id(ids...).Build())[0].AsInt64()
+	n, err := s.doKept(ctx, s.client.B().Xack().Key(name).Group(group).Id(ids...).Build())[0].AsInt64()
 	if err != nil {
 		return 0, fmt.Errorf("acknowledge in group %q of %q: %w", group, key, s.failed(err))
 	}

@@ -43,10 +43,10 @@ type node struct {
 	subscriber subscriber
 }
 
-func startNode(t *testing.T, name, addr string) *node {
+func startNode(t *testing.T, name string, store channel.Store) *node {
 	t.Helper()
 	hub, err := channel.Open(t.Context(), channel.Config{
-		Store: mustOpen(t, redis.Config{Addresses: []string{addr}}), Node: name, Owns: func(string) bool { return true },
+		Store: store, Node: name, Owns: func(string) bool { return true },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,8 @@ func startNode(t *testing.T, name, addr string) *node {
 func TestTwoOwners(t *testing.T) {
 	t.Parallel()
 	server := redisserver.Start(t)
-	nodes := []*node{startNode(t, "a", server.Addr), startNode(t, "b", server.Addr)}
+	cfg := redis.Config{Addresses: []string{server.Addr}}
+	nodes := []*node{startNode(t, "a", mustOpen(t, cfg)), startNode(t, "b", mustOpen(t, cfg))}
 	var mu sync.Mutex
 	acknowledged := map[int64]bool{}
 	var pushing sync.WaitGroup

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -20,13 +21,25 @@ const (
 // Range implements channel.Store. It asks for some messages at a time, by how large those were that came, so that what does not
 // fit is not sent for long. What is removed meanwhile may be missing between two that are there.
 func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
-	r := reading{s: s, key: key, from: max(from, 0), to: to, reverse: reverse, limit: limit, maxBytes: maxBytes, now: s.cfg.Now(), page: firstPage}
-	if limit > 0 {
-		r.page = min(limit, mostPage)
+	r := reading{s: s, key: key, from: max(from, 0), to: to, reverse: reverse, limit: limit, maxBytes: maxBytes}
+	return r.all(ctx)
+}
+
+// RangeFirm implements channel.Firm: with Config.WaitReplicas what is read is on so many replicas.
+func (s *Store) RangeFirm(ctx context.Context, key string, from int64, maxBytes int) ([]message.Message, error) {
+	r := reading{s: s, key: key, from: max(from, 0), to: math.MaxInt64, maxBytes: maxBytes, firm: s.cfg.WaitReplicas > 0}
+	return r.all(ctx)
+}
+
+// all reads page after page.
+func (r *reading) all(ctx context.Context) ([]message.Message, error) {
+	r.now, r.page = r.s.cfg.Now(), firstPage
+	if r.limit > 0 {
+		r.page = min(r.limit, mostPage)
 	}
 	for r.from <= r.to && !r.done {
 		if err := r.next(ctx); err != nil {
-			return nil, fmt.Errorf("read %q: %w", key, err)
+			return nil, fmt.Errorf("read %q: %w", r.key, err)
 		}
 	}
 	return r.found, nil
@@ -39,6 +52,7 @@ type reading struct {
 	from, to        int64
 	reverse         bool
 	limit, maxBytes int
+	firm            bool
 	now             time.Time
 
 	page  int // how many entries are asked for next
@@ -49,7 +63,7 @@ type reading struct {
 
 // next reads a page.
 func (r *reading) next(ctx context.Context) error {
-	entries, err := r.s.readPage(ctx, r.key, r.from, r.to, r.reverse, r.page)
+	entries, err := r.readPage(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,13 +103,17 @@ func (r *reading) take(m *message.Message) bool {
 	return true
 }
 
-// readPage returns at most count entries of the stream of key.
-func (s *Store) readPage(ctx context.Context, key string, from, to int64, reverse bool, count int) ([]rueidis.RedisMessage, error) {
-	reply, err := s.read(ctx, s.name(streamKind, key), func(b rueidis.Builder, stream string) rueidis.Completed {
-		if reverse {
-			return b.Xrevrange().Key(stream).End(formatID(to)).Start(formatID(from)).Count(int64(count)).Build()
+// readPage returns at most r.page entries of the stream.
+func (r *reading) readPage(ctx context.Context) ([]rueidis.RedisMessage, error) {
+	read := r.s.read
+	if r.firm {
+		read = r.s.readKept
+	}
+	reply, err := read(ctx, r.s.name(streamKind, r.key), func(b rueidis.Builder, stream string) rueidis.Completed {
+		if r.reverse {
+			return b.Xrevrange().Key(stream).End(formatID(r.to)).Start(formatID(r.from)).Count(int64(r.page)).Build()
 		}
-		return b.Xrange().Key(stream).Start(formatID(from)).End(formatID(to)).Count(int64(count)).Build()
+		return b.Xrange().Key(stream).Start(formatID(r.from)).End(formatID(r.to)).Count(int64(r.page)).Build()
 	})
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 var luaFiles embed.FS
 
 // The scripts, each with what it needs before it. A writer is refused before it begins where Redis takes no writes or has no room;
-// one that gives room only where it takes no writes; a reader is not.
+// one that gives room only where it takes no writes; a reader is not. Deliveries may be lost: then they come again.
 var (
 	appendScript     = newWriter("record", "remove", "append")
 	infoScript       = newReader("record", "info")
@@ -27,12 +27,12 @@ var (
 	destroyGroupScript   = newRemover("record", "group", "destroygroup")
 	createConsumerScript = newWriter("record", "group", "createconsumer")
 	deleteConsumerScript = newRemover("record", "group", "deleteconsumer")
-	readGroupScript      = newWriter("record", "group", "readgroup")
-	readPendingScript    = newWriter("record", "group", "readpending")
+	readGroupScript      = newDelivery("record", "group", "readgroup")
+	readPendingScript    = newDelivery("record", "group", "readpending")
 	pendingScript        = newReader("record", "group", "pending")
 	pendingRangeScript   = newReader("record", "group", "pendingrange")
-	claimScript          = newWriter("record", "group", "claiming", "claim")
-	autoClaimScript      = newWriter("record", "group", "claiming", "autoclaim")
+	claimScript          = newDelivery("record", "group", "claiming", "claim")
+	autoClaimScript      = newDelivery("record", "group", "claiming", "autoclaim")
 	groupsOfScript       = newReader("record", "group", "groupsof")
 	consumersScript      = newReader("record", "group", "consumers")
 )
@@ -41,11 +41,14 @@ var (
 type script struct {
 	text, digest string
 	reads        bool // it changes nothing
+	kept         bool // what it has changed is as safe as a message that was acknowledged
 }
 
-func newWriter(files ...string) script { return newScript("", false, files) }
+func newWriter(files ...string) script { return newScript("", false, files).keep() }
 
-func newRemover(files ...string) script { return newScript("allow-oom", false, files) }
+func newRemover(files ...string) script { return newScript("allow-oom", false, files).keep() }
+
+func newDelivery(files ...string) script { return newScript("", false, files) }
 
 func newReader(files ...string) script { return newScript("no-writes", true, files) }
 
@@ -60,4 +63,9 @@ func newScript(flags string, reads bool, files []string) script {
 	}
 	digest := sha1.Sum([]byte(text))
 	return script{text: text, digest: hex.EncodeToString(digest[:]), reads: reads}
+}
+
+func (sc script) keep() script {
+	sc.kept = true
+	return sc
 }

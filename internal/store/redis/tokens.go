@@ -85,7 +85,7 @@ func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte
 		}
 		commands = rueidis.Commands{s.client.B().Hdel().Key(name).Field(slices.Compact(fields)...).Build()}
 	}
-	results := s.do(ctx, commands...)
+	results := s.doKept(ctx, commands...)
 	for _, r := range results {
 		if err := r.Error(); err != nil {
 			return 0, fmt.Errorf("delete tokens of %q: %w", key, s.failed(err))

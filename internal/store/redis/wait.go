@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"gopush/internal/channel"
 )
 
 const (
-	waitSlots = 16 // of a Redis Cluster whose appends wait for replicas at the same time
+	waitSlots = 16 // of a Redis Cluster whose calls wait for replicas at the same time
 	waitShare = 10 // of the time that is left one part is for the answer to come
 )
 
-// runAppends calls append.lua. With Config.WaitReplicas it waits until as many replicas have what was appended: else its result
-// is an error that leaves open whether it stays.
-func (s *Store) runAppends(ctx context.Context, calls []scriptCall) []rueidis.RedisResult {
+// runKept calls scripts whose changes are to stay. With Config.WaitReplicas it waits until as many replicas have them: else a result
+// is an error that leaves open whether they do.
+func (s *Store) runKept(ctx context.Context, calls []scriptCall) []rueidis.RedisResult {
 	if s.cfg.WaitReplicas == 0 {
 		return s.runAll(ctx, calls)
 	}
@@ -74,10 +76,29 @@ func (s *Store) sendWaiting(ctx context.Context, client rueidis.DedicatedClient,
 	for i := range calls {
 		commands = append(commands, build(&calls[i]))
 	}
+	return s.doWaiting(ctx, client, commands, most)
+}
+
+// doKept sends commands for what is in one slot, whose changes are to stay, as runKept does.
+func (s *Store) doKept(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
+	if s.cfg.WaitReplicas == 0 {
+		return s.do(ctx, commands...)
+	}
+	most := waitTime(ctx)
+	return s.background(ctx, len(commands), func(ctx context.Context) []rueidis.RedisResult {
+		client, release := s.client.Dedicate()
+		defer release()
+		return s.doWaiting(ctx, client, commands, most)
+	})
+}
+
+// doWaiting sends commands on one connection. Where the replicas do not have all that its server had when it had carried them out, a
+// result that would be none is an error.
+func (s *Store) doWaiting(ctx context.Context, client rueidis.DedicatedClient, commands []rueidis.Completed, most time.Duration) []rueidis.RedisResult {
 	wait := client.B().Wait().Numreplicas(int64(s.cfg.WaitReplicas)).Timeout(most.Milliseconds()).Build()
-	results := client.DoMulti(ctx, append(commands, wait)...)
-	n, err := results[len(calls)].AsInt64()
-	results = results[:len(calls)]
+	all := client.DoMulti(ctx, append(commands, wait)...)
+	results := all[:len(commands)]
+	n, err := all[len(commands)].AsInt64()
 	if err == nil && n >= int64(s.cfg.WaitReplicas) {
 		return results
 	}
@@ -90,6 +111,18 @@ func (s *Store) sendWaiting(ctx context.Context, client rueidis.DedicatedClient,
 		}
 	}
 	return results
+}
+
+// readKept is read for what is to stay: WAIT is about all that the server had when it replied, whoever wrote it.
+func (s *Store) readKept(ctx context.Context, name string, build func(b rueidis.Builder, name string) rueidis.Completed) (rueidis.RedisMessage, error) {
+	if err := s.readyFor(ctx, name); err != nil {
+		return rueidis.RedisMessage{}, err
+	}
+	reply, err := s.doKept(ctx, build(s.client.B(), name))[0].ToMessage()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		err = fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
+	}
+	return reply, err
 }
 
 // waitTime is how long Redis may wait for replicas, at least a moment: 0 would be for ever.

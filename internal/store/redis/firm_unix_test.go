@@ -1,0 +1,92 @@
+//go:build unix
+
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"gopush/internal/channel"
+	"gopush/internal/message"
+	"gopush/internal/redis/redisserver"
+	"gopush/internal/store/redis"
+)
+
+// TestWhatMayBeLostIsNotReleased: a message that the replica does not have, whose push therefore failed, would be gone when the replica takes the
+// master's place, and would come again when it is pushed again. So nobody is given it, until the replica has it.
+func TestWhatMayBeLostIsNotReleased(t *testing.T) {
+	t.Parallel()
+	master := redisserver.Start(t)
+	replica := redisserver.StartReplica(t, master)
+	n := startNode(t, "a", mustOpen(t, redis.Config{Addresses: []string{master.Addr}, WaitReplicas: 1}))
+	first := push(t, n, "first")
+	if first.Err != nil {
+		t.Fatal(first.Err)
+	}
+	replica.Pause()
+	for _, payload := range []string{"not replicated", "after it"} {
+		if r := push(t, n, payload); r.Err == nil {
+			t.Errorf("push %q was acknowledged, though no replica has it", payload)
+		}
+	}
+	if seen := n.subscriber.seen(); !slices.Equal(seen, []int64{first.Mid}) {
+		t.Errorf("the subscriber was given %v, want %d alone", seen, first.Mid)
+	}
+	replica.Resume()
+	var last message.Receipt
+	eventually(t, "pushes are acknowledged", func() bool {
+		last = push(t, n, "last")
+		return last.Err == nil
+	})
+	seen := n.subscriber.seen()
+	if len(seen) < 3 || seen[len(seen)-1] != last.Mid || !slices.IsSorted(seen) {
+		t.Errorf("the subscriber was given %v, want in order what was stored and %d as the last", seen, last.Mid)
+	}
+}
+
+func push(t *testing.T, n *node, payload string) message.Receipt {
+	t.Helper()
+	return n.hub.Publish(t.Context(), []message.Push{{Key: "k", Payload: []byte(payload), Expire: time.Hour}})[0]
+}
+
+// TestWhatIsAcknowledgedIsReplicated: what a device has acknowledged, and what it is kept by, is not said to be done while the replica may
+// take the master's place without it.
+func TestWhatIsAcknowledgedIsReplicated(t *testing.T) {
+	t.Parallel()
+	master := redisserver.Start(t)
+	replica := redisserver.StartReplica(t, master)
+	s := mustOpen(t, redis.Config{Addresses: []string{master.Addr}, WaitReplicas: 1})
+	mid := message.MidAt(time.Now())
+	if err := appendTo(s, entry("k", mid, 0)); err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]func(ctx context.Context) error{
+		"CreateGroup": func(ctx context.Context) error { return s.CreateGroup(ctx, "k", "device", 0, false) },
+		"CreateConsumer": func(ctx context.Context) error {
+			_, err := s.CreateConsumer(ctx, "k", "device", "app")
+			return err
+		},
+		"Ack":         func(ctx context.Context) error { _, err := s.Ack(ctx, "k", "device", mid); return err },
+		"Delete":      func(ctx context.Context) error { _, err := s.Delete(ctx, "k", mid); return err },
+		"PutToken":    func(ctx context.Context) error { return s.PutToken(ctx, "k", [32]byte{1}, time.Hour, time.Now()) },
+		"DeleteToken": func(ctx context.Context) error { _, err := s.DeleteTokens(ctx, "k", [32]byte{1}); return err },
+		"SetMidLimit": func(ctx context.Context) error { return s.SetMidLimit(ctx, "n", mid) },
+	}
+	replica.Pause()
+	for name, call := range calls {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if err := call(ctx); !errors.Is(err, channel.ErrUnknown) {
+			t.Errorf("%s = %v though no replica has what it did, want ErrUnknown", name, err)
+		}
+		cancel()
+	}
+	replica.Resume()
+	for _, name := range []string{"Ack", "Delete", "PutToken", "DeleteToken", "SetMidLimit"} {
+		if err := calls[name](t.Context()); err != nil {
+			t.Errorf("%s = %v when the replica is there again", name, err)
+		}
+	}
+}
