@@ -28,7 +28,7 @@ func (*serveCmd) Help() string {
     gopush serve --config gopush.toml --log-level debug
     gopush serve --public ':6969?tls_cert=push.pem&tls_key=push.key' --auth token
 
-SIGTERM and Ctrl-C let queues empty, close the store and end with 0; a second one ends at once. SIGHUP reads the configuration again and takes over log level, limits, API keys and certificates.
+SIGTERM and Ctrl-C drain the node (subscribers are told to go, --drain-rate of them a second), close the store and end with 0; a second one ends at once. SIGHUP reads the configuration again and takes over log level, limits, API keys and certificates.
 `
 }
 

@@ -23,6 +23,9 @@ type verdict struct {
 
 // want has c subscribe, once its token is found good and its key near.
 func (l *loop) want(c *conn, sub wire.Sub) {
+	if c.variant |= sub.Variant(); l.turnsAway(c) {
+		return
+	}
 	if l.g.cfg.Authorize == nil && l.g.cfg.Keys.Near(sub.Key) {
 		l.subscribe(c, sub, 0)
 		return

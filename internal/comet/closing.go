@@ -61,7 +61,7 @@ func (l *loop) closeWS(c *conn, code int, reason string, why Reason) {
 // closeCode is the WebSocket code for a reason to close.
 func closeCode(why Reason) int {
 	switch why {
-	case Shutdown:
+	case Shutdown, Draining:
 		return ws.CloseGoingAway
 	case ResumeFailed, AuthFailed: // a slow one gets none: its queue is full
 		return ws.CloseTryLater

@@ -122,6 +122,7 @@ type Gateway struct {
 
 	cfg    Config // set at New, never changed but for Limits
 	limits atomic.Pointer[Limits]
+	away   atomic.Pointer[Away] // nil: who comes to subscribe is welcome
 	loops  []*loop
 	pool   *pool
 
@@ -196,9 +197,9 @@ func (g *Gateway) EndPushes(ctx context.Context) {
 	g.await(ctx, func(l *loop, idle chan<- struct{}) { l.endPushes(idle) })
 }
 
-// Drain tells every subscriber to go, each in its dialect, once what waits for it has left,
-// and returns when all have gone or ctx ends.
-func (g *Gateway) Drain(ctx context.Context) {
+// Dismiss tells every connection to go, each in its dialect, once what waits for it has left,
+// and returns when all have gone or ctx ends. Nothing is delivered any more.
+func (g *Gateway) Dismiss(ctx context.Context) {
 	g.await(ctx, func(l *loop, left chan<- struct{}) { l.drainAll(left) })
 }
 

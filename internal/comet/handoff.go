@@ -86,6 +86,11 @@ func (l *loop) detach(c *conn) net.Conn {
 func (ln *Listener) Subscribe() http.Handler {
 	g := ln.g
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hint, why := g.unwelcome(); why != 0 {
+			g.Stats.Closed[why].Add(1)
+			writeRefusal(w, awayHTTP(hint, why))
+			return
+		}
 		reply, deflate, err := g.acceptWS(r)
 		if err != nil {
 			refusal, why := refusalOf(err)
@@ -102,6 +107,9 @@ func (ln *Listener) Subscribe() http.Handler {
 func writeRefusal(w http.ResponseWriter, refusal *ws.HandshakeError) {
 	if refusal.Status == http.StatusUpgradeRequired {
 		w.Header().Set("Sec-WebSocket-Version", "13")
+	}
+	if refusal.RetryAfter > 0 {
+		w.Header().Set("Retry-After", refusal.RetryAfterSeconds())
 	}
 	w.Header().Set("Connection", "close")
 	http.Error(w, refusal.Reason, refusal.Status)

@@ -68,7 +68,8 @@ type loop struct {
 	reply       []byte             // scratch of its reply
 	lines       map[lineName]*line // of reads that wait for groups
 	deadlines   deadlines          // of reads that wait
-	draining    bool               // subscribers are told to go, and nothing more is delivered
+	drainAt     uint32             // the next connection that a drain looks at
+	draining    bool               // all are told to go, and nothing more is delivered
 	leaving     chan<- struct{}    // told when the last connection has gone; nil: nobody waits for it
 	closed      bool               // connections that still come are closed at once
 }

@@ -16,6 +16,7 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	counter(reg, "gopush_connections_rpc_total", "Connections that spoke net/rpc.", nil, &s.HandedToRPC)
 	counter(reg, "gopush_http_loop_requests_total", "HTTP requests that pushed and were served without net/http.", nil, &s.PushRequests)
 	counter(reg, "gopush_subscribers_total", "Connections that became subscribers.", nil, &s.Subscribed)
+	counter(reg, "gopush_drain_told_total", "Connections that a drain told to go.", nil, &s.Told)
 	counter(reg, "gopush_heartbeats_total", "Heartbeats answered.", nil, &s.Heartbeats)
 	counter(reg, "gopush_deliveries_total", "Messages queued for connections as they came.", nil, &s.Delivered)
 	counter(reg, "gopush_deliveries_resumed_total", "Messages queued for connections that had missed them.", nil, &s.Resent)

@@ -58,6 +58,12 @@ func (c *conn) speaksRedis() *redisConn {
 
 // beginRedis has c speak Redis from now on. The deadline of its first command stays.
 func (l *loop) beginRedis(c *conn, s *redisService) {
+	if c.kind == Public {
+		if hint, why := l.g.unwelcome(); why != 0 {
+			l.refuseRedis(c, hint, why)
+			return
+		}
+	}
 	r := &redisConn{server: s.server, trusted: s.trust.Admin, began: l.seconds()}
 	r.session = s.server.NewSession(l.g.redisIDs.Add(1), s.trust)
 	c.more().serving = &serving{redis: r, partial: true}
@@ -133,15 +139,26 @@ func (l *loop) carryOut(c *conn, p *serving, step *redis.Step, n, from int) {
 		l.push(c, p, step, n)
 	case redis.Work, redis.Check:
 		l.beginWork(c, p, step, n)
-	case redis.Subscribe:
-		l.subscribeNames(c, p.redis, step)
+	case redis.Subscribe, redis.Wait:
+		l.carryOutSubscription(c, p, step)
 	case redis.Unsubscribe:
 		l.unsubscribeNames(c, p.redis, step)
 	case redis.Reset:
 		l.unsubscribeAll(c, p.redis)
 		l.vary(c, p.redis)
-	case redis.Wait:
+	}
+}
+
+// carryOutSubscription has c subscribe or wait, unless it would have to go at once.
+func (l *loop) carryOutSubscription(c *conn, p *serving, step *redis.Step) {
+	switch a := l.g.away.Load(); {
+	case a != nil && !step.Mute:
+		l.calls.answers.bytes = resp.AppendError(l.calls.answers.bytes, awayRedis(a.hint(), Draining))
+	case a != nil:
+	case step.Kind == redis.Wait:
 		l.beginWait(c, p, step)
+	default:
+		l.subscribeNames(c, p.redis, step)
 	}
 }
 

@@ -529,7 +529,7 @@ func TestReadsThatWaitDoNotHoldTheEndUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		g.EndPushes(ctx)
-		g.Drain(ctx)
+		g.Dismiss(ctx)
 		if ctx.Err() != nil {
 			t.Error("the connections did not go")
 		}

@@ -119,8 +119,11 @@ func (l *loop) legacySub(c *conn, args [][]byte, n int) int {
 
 // subscribe makes c a subscriber: greeting, then what it missed if it asked, then what is pushed.
 func (l *loop) subscribe(c *conn, sub wire.Sub, tag uint64) {
-	if l.draining {
+	switch {
+	case l.draining:
 		l.closePolitely(c, Shutdown)
+		return
+	case l.g.away.Load() != nil && l.turnsAway(c):
 		return
 	}
 	ch, ref, barrier, err := l.g.cfg.Keys.Subscribe(l.id, sub.Key, l.fresh)

@@ -108,6 +108,10 @@ func (l *loop) handshake(c *conn, b []byte, size int) int {
 		l.handOver(c, b)
 		return 0
 	}
+	if hint, why := l.g.unwelcome(); why != 0 {
+		l.refuseHTTP(c, awayHTTP(hint, why), why)
+		return size
+	}
 	reply, deflate, err := l.g.acceptWS(r)
 	if err != nil {
 		refusal, why := refusalOf(err)

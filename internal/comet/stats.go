@@ -10,6 +10,7 @@ type Stats struct {
 	HandedToLinks atomic.Int64 // connections that turned out to be links of other nodes
 	HandedToRPC   atomic.Int64 // connections that turned out to speak net/rpc
 	Subscribed    atomic.Int64 // connections that became subscribers
+	Told          atomic.Int64 // connections that a drain told to go
 	Heartbeats    atomic.Int64 // answered
 	Delivered     atomic.Int64 // messages written to or queued for connections, live
 	Resent        atomic.Int64 // the same, from what they had missed
@@ -52,6 +53,7 @@ const (
 	MaxConnections                       // max_connections
 	HandshakeFailed                      // TLS
 	Kicked                               // closed on request, or its token or API key was taken away
+	Draining                             // the node is drained: told to go, or came to subscribe
 	Shutdown                             // the node stops
 	HTTPTimeout                          // no whole request in time on a connection that pushes
 	CommandTimeout                       // no whole command of Redis, or none that says who it is, in time
@@ -65,7 +67,7 @@ var reasonNames = [numReasons]string{
 	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
 	WrongNode: "wrong_node", AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
-	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
+	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Draining: "draining", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

@@ -96,5 +96,8 @@ type Config struct {
 	// How the process behaves.
 	LogLevel        slog.Level `group:"process" default:"info" reload:"yes" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat       string     `group:"process" default:"text" oneof:"text,json" help:"How log lines look: text or json."`
-	ShutdownTimeout Duration   `group:"process" default:"10s" min:"0s" max:"1h" help:"Time for queues to empty after SIGTERM; then connections are cut."`
+	DrainRate       int        `group:"process" default:"1000" min:"1" max:"1000000" reload:"yes" help:"Subscribers a second, at most, that a drain tells to go, after SIGTERM or POST /v1/drain."`
+	DrainTimeout    Duration   `group:"process" default:"30s" min:"0s" max:"1d" reload:"yes" help:"Time for a drain to tell all subscribers; where drain_rate does not do it they are told faster."`
+	DrainDelay      Duration   `group:"process" default:"0s" min:"0s" max:"1h" reload:"yes" help:"How long /readyz is red before anything else of a drain happens, for balancers to notice."`
+	ShutdownTimeout Duration   `group:"process" default:"10s" min:"0s" max:"1h" help:"Time for requests to end and queues to empty once the node is drained; then connections are cut."`
 }

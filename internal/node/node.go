@@ -7,7 +7,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -54,9 +53,10 @@ type Node struct {
 
 	cfg      atomic.Pointer[config.Config] // swapped by Reload
 	settings atomic.Pointer[web.Settings]  // made of cfg
-	stopping atomic.Bool
-	ready    chan struct{} // closed by Run
-	reloaded chan struct{} // of one: cfg was swapped
+	drain    *drain                        // set by Open, never changed, as joining
+	joining  *joining                      //
+	ready    chan struct{}                 // closed by Run
+	reloaded chan struct{}                 // of one: cfg was swapped
 }
 
 // keys is how backends reach keys: those of this node, or of all.
@@ -81,6 +81,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.
 	n := &Node{log: log, level: level, started: time.Now(), metrics: prometheus.NewRegistry(), reloaded: make(chan struct{}, 1), ready: make(chan struct{})}
 	n.cfg.Store(&cfg)
 	n.settings.Store(settingsOf(&cfg))
+	n.drain, n.joining = &drain{n: n}, new(joining)
 	err := n.open(ctx, &cfg)
 	if err != nil {
 		n.abandon()
@@ -214,6 +215,3 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Addrs returns where the node listens.
 func (n *Node) Addrs() Addrs { return n.addrs }
-
-// errStopping is why a node that is going is not ready.
-var errStopping = errors.New("the node is stopping")

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"gopush/internal/cluster"
@@ -54,6 +56,42 @@ func (n *Node) joined() error {
 	return nil
 }
 
+// joining is the goroutine that has the node own keys.
+type joining struct {
+	mu     sync.Mutex
+	cancel context.CancelFunc // nil: there is none; guarded by mu, as ended is
+	ended  chan struct{}
+}
+
+// begin runs join until it returns or end is called.
+func (j *joining) begin(join func(ctx context.Context)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	j.cancel, j.ended = cancel, ended
+	go func() {
+		defer close(ended)
+		join(ctx)
+	}()
+}
+
+// end ends it, if it was begun.
+func (j *joining) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.cancel != nil {
+		j.cancel()
+		<-j.ended
+		j.cancel = nil
+	}
+}
+
+// hasOthers tells whether another node can take the subscribers of this one.
+func (n *Node) hasOthers() bool {
+	return n.cluster != nil && slices.ContainsFunc(n.cluster.Nodes(), func(o cluster.Node) bool { return !o.Self })
+}
+
 // join has the node own keys, as soon as the registry can be reached.
 func (n *Node) join(ctx context.Context) {
 	if err := n.cluster.Join(ctx); err != nil {
@@ -90,11 +128,12 @@ func (n *Node) notJoined(ctx context.Context, what string, err error) {
 	}
 }
 
-// leave has the node own no keys any more.
+// leave has the node own no keys any more: others do from now on, and it relays to its subscribers.
 func (n *Node) leave(ctx context.Context, timeout time.Duration) {
 	if n.cluster == nil {
 		return
 	}
+	n.joining.end()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := n.cluster.Leave(ctx); err != nil {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Run serves until ctx ends, then goes, within shutdown_timeout: it leaves the cluster, stops accepting, lets HTTP
-// requests end and queues leave, tells subscribers to go, ends the links, ends what stores, and closes the
-// store. It returns nil after that, or why it could not go on.
+// Run serves until ctx ends, then goes: it is drained, and pushes are taken all along, as a drain says; then, within
+// shutdown_timeout, it stops accepting, lets HTTP requests end and queues leave, tells who is left to go, ends the links, ends
+// what stores, and closes the store. It returns nil after that, or why it could not go on.
 func (n *Node) Run(ctx context.Context) error {
 	hubCtx, stopHub := context.WithCancel(context.WithoutCancel(ctx))
 	clusterCtx, stopCluster := context.WithCancel(context.WithoutCancel(ctx))
 	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
-	var hub, cluster, gateway, servers, revoked, joining sync.WaitGroup
+	var hub, cluster, gateway, servers, revoked sync.WaitGroup
 	hub.Go(func() { n.hub.Run(hubCtx) })
 	hub.Go(func() { n.keepMemory(hubCtx) })
 	gateway.Go(func() { n.gateway.Run(gatewayCtx) })
@@ -25,22 +25,20 @@ func (n *Node) Run(ctx context.Context) error {
 	revoked.Go(func() { n.endRevoked(ctx) })
 	if n.cluster != nil {
 		cluster.Go(func() { n.cluster.Run(clusterCtx) })
-		joining.Go(func() { n.join(ctx) }) // it serves already
+		n.drain.join() // it serves already
 		n.awaitOwning(ctx)
 	}
 	close(n.ready)
 
 	revoked.Wait() // until ctx ends
-	joining.Wait()
+	n.drain.stop()
 	n.log.Info("stopping", "connections", n.gateway.Connections())
-	n.stopping.Store(true)
 	timeout := time.Duration(n.cfg.Load().ShutdownTimeout)
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	n.leave(deadline, timeout/4) // others own its keys from now on; it relays to its subscribers
 	n.gateway.StopAccepting()
-	n.endRequests(deadline, timeout/2) // a request that hangs leaves time to tell the subscribers
-	n.gateway.Drain(deadline)
+	n.endRequests(deadline, timeout/2) // a request that hangs leaves time for who is left
+	n.gateway.Dismiss(deadline)
 	stopGateway()
 	gateway.Wait()
 	servers.Wait()

@@ -31,12 +31,7 @@ func (s stats) Config() map[string]any { return s.n.cfg.Load().Map() }
 
 // checks are the conditions of /readyz.
 func (n *Node) checks() []web.Check {
-	checks := []web.Check{{Name: "node", Err: func() error {
-		if n.stopping.Load() {
-			return errStopping
-		}
-		return nil
-	}}}
+	checks := []web.Check{{Name: "node", Err: n.drain.check}}
 	if h, ok := n.store.(channel.Health); ok {
 		checks = append(checks, web.Check{Name: "store", Err: h.Healthy})
 	}
@@ -53,6 +48,7 @@ func (n *Node) register() {
 	n.hub.Stats.Register(n.metrics)
 	n.gateway.Register(n.metrics)
 	n.redis.Register(n.metrics)
+	n.drain.register(n.metrics)
 	if n.cluster != nil {
 		n.cluster.Register(n.metrics)
 		n.links.Stats.Register(n.metrics)

@@ -25,6 +25,13 @@ func Admin(cfg Config, trust Trust) *AdminHandler {
 		http.MethodPost:   l.v1(l.register),
 		http.MethodDelete: l.v1(l.revoke),
 	})
+	if cfg.Drain != nil {
+		l.handle("/v1/drain", keyed, methods{
+			http.MethodGet:    l.v1(l.viewDrain),
+			http.MethodPost:   l.v1(l.beginDrain),
+			http.MethodDelete: l.v1(l.undoDrain),
+		})
+	}
 	l.handle("/v1/cluster", keyed, methods{http.MethodGet: l.v1(l.cluster)})
 	l.handle("/v1/cluster/owner", keyed, methods{http.MethodGet: l.v1(l.owner)})
 	return h

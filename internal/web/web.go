@@ -63,6 +63,7 @@ type Config struct {
 	Settings  func() *Settings                      // required: the current ones, never nil
 	Tokens    *auth.Tokens                          // nil: auth = none
 	Cluster   Cluster                               // nil: the node is in none
+	Drain     Drain                                 // nil: there is none
 	Addresses func(key string, p Protocol) []string // where clients of key connect, as /1/server/get tells them; none: no node
 	Subscribe http.Handler                          // GET /sub: the upgrade to WebSocket
 

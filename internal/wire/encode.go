@@ -3,6 +3,7 @@ package wire
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"gopush/internal/message"
 	"gopush/internal/wire/resp"
@@ -96,4 +97,11 @@ func AppendGap(dst []byte, v Variant, from int64) []byte {
 		return ws.AppendFrame(dst, ws.Text, false, text)
 	}
 	return append(dst, text...)
+}
+
+// AppendRetry appends the notice that the connection is about to be closed, and may be made again after so long: for a
+// subscriber that came with a MID, over RESP.
+func AppendRetry(dst []byte, after time.Duration) []byte {
+	dst = strconv.AppendInt(append(dst, "+r "...), after.Milliseconds(), 10)
+	return append(dst, "\r\n"...)
 }

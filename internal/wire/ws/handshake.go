@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Accept checks r against RFC 6455 section 4.2.1 and returns the whole 101 response that opens
@@ -91,6 +93,13 @@ func hasToken(values []string, word string) bool {
 type HandshakeError struct {
 	Status int    // of the HTTP answer
 	Reason string // one line for the client: what is wrong
+
+	RetryAfter time.Duration // when the client may try again; 0: nothing is said of that
+}
+
+// RetryAfterSeconds is the value of the header Retry-After: whole seconds, rounded up.
+func (e *HandshakeError) RetryAfterSeconds() string {
+	return strconv.Itoa(int((e.RetryAfter + time.Second - 1) / time.Second))
 }
 
 func refuse(status int, reason string) *HandshakeError {
@@ -114,6 +123,9 @@ func (e *HandshakeError) Response() []byte {
 		head = append(head, "Allow: GET")
 	case http.StatusUpgradeRequired:
 		head = append(head, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+	}
+	if e.RetryAfter > 0 {
+		head = append(head, "Retry-After: "+e.RetryAfterSeconds())
 	}
 	return []byte(strings.Join(slices.Concat(head, []string{"", e.Reason + "\n"}), "\r\n"))
 }
