@@ -151,14 +151,14 @@ func (p *wsPeer) expectAway(code int, reason string) {
 	}
 }
 
-// told is a device that is told to go: when, and what it had got.
-type told struct {
+// sentOff is a device that is told to go: when, and what it had got.
+type sentOff struct {
 	at   time.Time
 	mids []int64
 }
 
 // until reads until the node closes.
-func (p *peer) until() (d told) {
+func (p *peer) until() (d sentOff) {
 	r := bufio.NewReader(p.r)
 	for {
 		line, err := r.ReadBytes('\n')
@@ -190,7 +190,7 @@ func TestDrainKeepsItsRate(t *testing.T) {
 	t.Parallel()
 	const devices, rate = 60, 25
 	n := serve(t, "--loops", "3", "--drain-rate", fmt.Sprint(rate))
-	all := make([]told, devices)
+	all := make([]sentOff, devices)
 	var reading sync.WaitGroup
 	for i := range devices {
 		p := n.subscribe("k", "", "1", "0")

@@ -33,7 +33,7 @@ func (c peers) Up(l *link.Link, h link.Hello) {
 // Down implements link.Handler.
 func (c peers) Down(name string, err error) {
 	level := slog.LevelWarn
-	if errors.Is(err, link.ErrStopped) || errors.Is(err, link.ErrLeft) {
+	if errors.Is(err, link.ErrStopped) || errors.Is(err, link.ErrLeft) || errors.Is(err, link.ErrRemoved) {
 		level = slog.LevelInfo
 	}
 	c.cfg.Log.Log(context.Background(), level, "link down", "node", name, "err", err)

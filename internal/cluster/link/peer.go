@@ -40,9 +40,11 @@ type Link struct {
 }
 
 var (
-	errNever   = errors.New("not linked yet")
-	errRemoved = errors.New("it is no peer any more")
-	errMoved   = errors.New("its addresses have changed")
+	errNever = errors.New("not linked yet")
+	errMoved = errors.New("its addresses have changed")
+
+	// ErrRemoved is why a link is down whose node is registered no more: it left, and the registry told so before it did.
+	ErrRemoved = errors.New("it is no peer any more")
 )
 
 func newLink(ls *Links, name string) *Link {
@@ -93,7 +95,7 @@ func (l *Link) remove() {
 	l.removed = true
 	l.mu.Unlock()
 	if d := l.current.Load(); d != nil {
-		d.closeAnswered(errRemoved)
+		d.closeAnswered(ErrRemoved)
 	}
 	l.look()
 }
