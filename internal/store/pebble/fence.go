@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -145,8 +146,25 @@ func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	if path.Ext(name) == ".sst" {
 		f.syncJournal()
 	}
+	f.order(name)
 	file, err := f.open(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
 	return zeroedAhead(file), err
+}
+
+// order makes durable what was done in the directory before a marker is made or removed. A marker names the file that counts, of
+// several: pebble syncs the directory only when the new one is made and the old one is removed. A disk that keeps the one and not the other, or not
+// the file that is named, has lost all (cockroachdb/pebble#5915).
+func (f *fence) order(name string) {
+	if !strings.HasPrefix(f.PathBase(name), "marker.") {
+		return
+	}
+	_ = f.write(name, func() error {
+		dir, err := f.FS.OpenDir(f.PathDir(name))
+		if err != nil {
+			return err
+		}
+		return errors.Join(dir.Sync(), dir.Close())
+	})
 }
 
 // syncJournal makes durable what was written to the journal. Whether that failed is the fence's to tell.
@@ -193,6 +211,7 @@ func (f *fence) Rename(from, to string) error {
 
 // Remove removes a file; that it is not there is no failure.
 func (f *fence) Remove(name string) error {
+	f.order(name)
 	var missing error
 	f.write(name, func() error {
 		err := f.FS.Remove(name)

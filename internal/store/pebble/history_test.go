@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,52 +94,6 @@ func (h *history) fail(t *testing.T, s channel.Store) error {
 	t.Helper()
 	e := channel.Entry{Message: message.Message{Key: "refused", Mid: h.mid.Add(message.MidStep), Expires: message.Never}}
 	return s.Append(context.Background(), []channel.Entry{e})[0]
-}
-
-// snapshot returns what is known now.
-func (h *history) snapshot() *history {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c := &history{maxStored: h.maxStored, keys: h.keys}
-	for i := range c.keys {
-		c.keys[i].acked = slices.Clone(h.keys[i].acked)
-		c.keys[i].refused = maps.Clone(h.keys[i].refused)
-	}
-	return c
-}
-
-// waitFor waits until n more messages were acknowledged.
-func (h *history) waitFor(n int) {
-	for target := h.acked() + n; h.acked() < target; time.Sleep(100 * time.Microsecond) {
-	}
-}
-
-func (h *history) acked() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := 0
-	for i := range h.keys {
-		n += len(h.keys[i].acked)
-	}
-	return n
-}
-
-// resume goes on with a store that was opened after a crash.
-func (h *history) resume(t *testing.T, s channel.Store) {
-	t.Helper()
-	h.mid.Store(message.MidAt(time.Now().Add(time.Hour)))
-	for i := range h.keys {
-		info, err := s.Info(context.Background(), h.keys[i].name)
-		if err != nil {
-			t.Fatalf("Info: %v", err)
-		}
-		h.keys[i].last = info.Last
-	}
-	acked := h.acked()
-	h.work(t, s, 3)
-	if got := h.acked() - acked; got != 3*len(h.keys) {
-		t.Errorf("after a crash %d of %d appends succeeded", got, 3*len(h.keys))
-	}
 }
 
 // recover waits until the store takes messages again.

@@ -1,0 +1,89 @@
+package pebble_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// crashable is a disk that can be cloned while it is written: the MemFS itself may hang then, since its ReuseForWrite
+// locks twice.
+type crashable struct{ *vfs.MemFS }
+
+func (c crashable) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := c.Rename(from, to); err != nil {
+		return nil, err
+	}
+	return c.OpenReadWrite(to, category)
+}
+
+// power is taken from a disk at one of the operations on it: what that leaves is another disk. The operations after it go on, so
+// that all ends well; nobody looks at what they do.
+type power struct {
+	disk    crashable
+	at      int64        // which operation
+	percent int          // of what is not synced survives
+	rng     *rand.Rand   // of who takes it
+	freeze  func(func()) // has nobody note anything while the power is taken
+
+	ops  atomic.Int64
+	lost chan struct{} // closed when it is taken
+	left *vfs.MemFS    // what is on the disk then; valid once lost is closed
+}
+
+// cut returns the disk that loses its power.
+func (p *power) cut() vfs.FS { return errorfs.Wrap(p.disk, errorfs.InjectorFunc(p.operation)) }
+
+func (p *power) operation(errorfs.Op) error {
+	if p.ops.Add(1) == p.at {
+		p.take()
+	}
+	return nil
+}
+
+// take takes the power.
+func (p *power) take() {
+	p.freeze(func() {
+		p.left = p.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: p.percent, RNG: p.rng})
+		p.removeSome()
+		close(p.lost)
+	})
+}
+
+// takeNow takes it unless it is taken.
+func (p *power) takeNow() {
+	if p.at = 0; !p.gone() {
+		p.take()
+	}
+}
+
+func (p *power) gone() bool {
+	select {
+	case <-p.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// removeSome has some of the removals survive that were not synced. A clone of a MemFS has undone them all.
+func (p *power) removeSome() {
+	there, _ := p.disk.List(dataDir) // none: it was not made yet
+	left, _ := p.left.List(dataDir)
+	slices.Sort(left)
+	for _, name := range left {
+		if !slices.Contains(there, name) && p.rng.IntN(100) < p.percent {
+			if err := p.left.Remove(p.left.PathJoin(dataDir, name)); err != nil {
+				panic(err)
+			}
+		}
+	}
+	// What is left is on the disk.
+	if dir, err := p.left.OpenDir(dataDir); err == nil {
+		_ = dir.Sync()
+		_ = dir.Close()
+	}
+}
