@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -12,6 +13,7 @@ import (
 // adding is the options of XADD.
 type adding struct {
 	trimming
+	idempotent
 	noMake bool          // NOMKSTREAM
 	expire time.Duration // math.MaxInt64: never
 	mids   message.Span
@@ -22,7 +24,8 @@ const maxExpire = 100 * 365 * 24 * time.Hour
 
 const textAhead = "ERR The ID specified in XADD is more than an hour ahead of the clock"
 
-// xadd is XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] [EXPIRE seconds] *|id field value [field value ...].
+// xadd is XADD key [NOMKSTREAM] [IDMP producer id | IDMPAUTO producer] [MAXLEN|MINID [=|~] threshold [LIMIT count]] [EXPIRE seconds]
+// *|id field value [field value ...].
 func xadd(c *call) {
 	a := adding{expire: math.MaxInt64}
 	at, problem := a.options(c.args)
@@ -35,13 +38,13 @@ func xadd(c *call) {
 		c.arity()
 		return
 	}
-	if problem := a.id(c.args[at]); problem != "" {
+	if problem := cmp.Or(a.goesWith(c.args[at]), a.setID(c.args[at])); problem != "" {
 		c.error(problem)
 		return
 	}
 	payload, form := payloadOf(fields)
 	p := message.Push{
-		Key: string(c.args[1]), Payload: payload, Form: form, Expire: a.expire, Mids: a.mids, Trim: a.ofPush(),
+		Key: string(c.args[1]), Payload: payload, Form: form, Expire: a.expire, Mids: a.mids, Trim: a.ofPush(), IdemKey: a.key(fields),
 	}
 	if a.noMake {
 		c.addIfThere(p)
@@ -74,6 +77,9 @@ func (a *adding) option(args [][]byte) (took int, problem string) {
 	if took, problem = a.trimming.option(args); took > 0 || problem != "" {
 		return took, problem
 	}
+	if took, problem = a.idempotent.option(args); took > 0 || problem != "" {
+		return took, problem
+	}
 	switch {
 	case is(args[0], "expire") && len(args) > 1:
 		return 2, a.expires(args[1])
@@ -100,8 +106,8 @@ func (a *adding) expires(arg []byte) (problem string) {
 	return ""
 }
 
-// id takes the id: docs/protocol.md, "Streams", says which ones are good.
-func (a *adding) id(arg []byte) (problem string) {
+// setID takes the id: docs/protocol.md, "Streams", says which ones are good.
+func (a *adding) setID(arg []byte) (problem string) {
 	if string(arg) == "*" {
 		return ""
 	}

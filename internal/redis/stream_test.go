@@ -58,6 +58,70 @@ func TestXADDIsAPush(t *testing.T) {
 	}
 }
 
+// What an XADD with IDMP or IDMPAUTO is known by: "" is none, the same letter stands for the same.
+func TestXADDIsIdempotent(t *testing.T) {
+	t.Parallel()
+	known := map[string]string{}
+	for _, row := range []struct{ line, name string }{
+		{"XADD k * f v", ""},
+		{"XADD k IDMP p a * f v", "pa"},
+		{"XADD k idmp p a * g w", "pa"},
+		{"XADD k EXPIRE 5 MAXLEN 3 IDMP p a * msg m", "pa"},
+		{"XADD k IDMP p a NOMKSTREAM MINID 1 * msg m", ""}, // asks first whether there is a stream
+		{"XADD k IDMP p b * f v", "pb"},
+		{"XADD k IDMP q a * f v", "qa"},
+		{"XADD k IDMP pa a * f v", "paa"},
+		{"XADD k IDMP p aa * f v", "p-aa"},
+		{"XADD k IDMP p * * f v", "p*"},
+		{"XADD k IDMP p IDMP * f v", "pIDMP"},
+		{"XADD k IDMPAUTO p * f v", "auto p fv"},
+		{"XADD k IDMPAUTO p MAXLEN 3 * f v", "auto p fv"},
+		{"XADD k IDMPAUTO q * f v", "auto q fv"},
+		{"XADD k IDMPAUTO p * f w", "auto p fw"},
+		{"XADD k IDMPAUTO p * fv ''", "auto p fv-"},
+		{"XADD k IDMPAUTO p * f v g w", "auto p fvgw"},
+		{"XADD k IDMPAUTO p * g w f v", "auto p fvgw"},
+		{"XADD k IDMPAUTO p * f w g v", "auto p fwgv"},
+		{"XADD k IDMPAUTO p * f v f v", "auto p fvfv"},
+		{"XADD k IDMPAUTO p * msg v", "auto p v"},
+		{"XADD k IDMP p " + strings.Repeat("x", 70000) + " * f v", "long"},
+	} {
+		c := newClient(t)
+		c.begin(args(row.line))
+		got := string(c.step.Push.IdemKey)
+		if len(got) > message.MaxIdemKeyBytes || (got == "") != (row.name == "") {
+			t.Errorf("%.60s: the idempotency key is %q", row.line, got)
+		}
+		for name, other := range known {
+			if (name == row.name) != (other == got) {
+				t.Errorf("%.60s: %q has the idempotency key %q, %q has %q", row.line, row.name, got, name, other)
+			}
+		}
+		known[row.name] = got
+	}
+}
+
+// The errors are those of Redis 8.6.
+func TestXADDRefusesWhatIsNotIdempotent(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"XADD k IDMP p * f v":                "-ERR Invalid stream ID specified as stream command argument\r\n",
+		"XADD k IDMP p a 1-1 f v":            "-ERR IDMP/IDMPAUTO can be used only with auto-generated IDs\r\n",
+		"XADD k IDMPAUTO p 1-* f v":          "-ERR IDMP/IDMPAUTO can be used only with auto-generated IDs\r\n",
+		"XADD k IDMP p a IDMP p b * f v":     "-ERR IDMP/IDMPAUTO specified multiple times\r\n",
+		"XADD k IDMPAUTO p IDMP p b * f v":   "-ERR IDMP/IDMPAUTO specified multiple times\r\n",
+		`XADD k IDMP "" a * f v`:             "-ERR IDMP requires a non-empty producer ID\r\n",
+		`XADD k IDMP p "" * f v`:             "-ERR IDMP requires a non-empty idempotent ID\r\n",
+		`XADD k IDMPAUTO "" * f v`:           "-ERR IDMPAUTO requires a non-empty producer ID\r\n",
+		"XADD k IDMPAUTO p 1 * f v g":        "-ERR IDMP/IDMPAUTO can be used only with auto-generated IDs\r\n",
+		"XADD k MAXLEN 2 IDMPAUTO p * f v g": "-ERR wrong number of arguments for 'xadd' command\r\n",
+	} {
+		if c := newClient(t); c.begin(args(line)) != want {
+			t.Errorf("%s: %q, want %q", line, c.begin(args(line)), want)
+		}
+	}
+}
+
 func TestXADDRefusesIDs(t *testing.T) {
 	t.Parallel()
 	const (

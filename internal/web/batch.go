@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -21,7 +22,8 @@ type batchItem struct {
 	Keys    []string        `json:"keys"` //
 	Payload json.RawMessage `json:"payload"`
 	Base64  *string         `json:"base64"`
-	Expire  *uint32         `json:"expire"` // seconds; absent: default_expire
+	Expire  *uint32         `json:"expire"`          // seconds; absent: default_expire
+	IdemKey *string         `json:"idempotency_key"` // absent: that of the call, if it has one
 }
 
 // readBatch returns a push for each message and key, in order. What is wrong with the call itself is
@@ -33,32 +35,37 @@ func (l *listener) readBatch(w http.ResponseWriter, r *http.Request) ([]message.
 	if err := plain(r); err != nil {
 		return nil, err
 	}
+	idemKey, err := idemKeyOf(r)
+	if err != nil {
+		return nil, err
+	}
 	s := l.cfg.Settings()
 	body, err := readBody(w, r, "the most of one call", s.batchBytes())
 	if err != nil {
 		return nil, err
 	}
-	return parseBatch(body, s.DefaultExpire)
+	return parseBatch(body, s.DefaultExpire, idemKey)
 }
 
 func (l *listener) plainBatch(_ []byte, r *http1.Request) []message.Push {
-	if len(r.Query) > 0 {
+	idemKey, ok := plainIdemKey(r)
+	if len(r.Query) > 0 || !ok {
 		return nil
 	}
-	pushes, err := parseBatch(r.Body, l.cfg.Settings().DefaultExpire)
+	pushes, err := parseBatch(r.Body, l.cfg.Settings().DefaultExpire, idemKey)
 	if err != nil {
 		return nil // read finds it again, and says so
 	}
 	return pushes
 }
 
-// parseBatch keeps nothing of body.
-func parseBatch(body []byte, defaultExpire time.Duration) ([]message.Push, error) {
+// parseBatch keeps nothing of body. idemKey is that of the call, nil: none.
+func parseBatch(body []byte, defaultExpire time.Duration, idemKey []byte) ([]message.Push, error) {
 	var b batch
 	if err := parseJSON(body, &b); err != nil {
 		return nil, err
 	}
-	return b.pushes(defaultExpire)
+	return b.pushes(defaultExpire, idemKey)
 }
 
 // answerBatch answers a result for each push, in order: {"results":[{"key":K,…},…]}.
@@ -99,7 +106,7 @@ func appendText(dst []byte, s string) []byte {
 }
 
 // pushes returns a push for each message and key, in order.
-func (b *batch) pushes(defaultExpire time.Duration) ([]message.Push, error) {
+func (b *batch) pushes(defaultExpire time.Duration, idemKey []byte) ([]message.Push, error) {
 	var pushes []message.Push
 	for i := range b.Messages {
 		item := &b.Messages[i]
@@ -114,8 +121,12 @@ func (b *batch) pushes(defaultExpire time.Duration) ([]message.Push, error) {
 		if len(pushes)+len(keys) > MaxBatchItems {
 			return nil, errBody("more than %d messages times keys; send several calls", MaxBatchItems)
 		}
+		own, err := item.idemKey(idemKey, i)
+		if err != nil {
+			return nil, fmt.Errorf("messages[%d]: %w", i, err)
+		}
 		for _, key := range keys {
-			pushes = append(pushes, message.Push{Key: key, Payload: payload, Expire: item.expire(defaultExpire)})
+			pushes = append(pushes, message.Push{Key: key, Payload: payload, Expire: item.expire(defaultExpire), IdemKey: own})
 		}
 	}
 	if pushes == nil {
@@ -146,6 +157,14 @@ func (m *batchItem) keys() ([]string, error) {
 		return []string{m.Key}, nil
 	}
 	return m.Keys, nil
+}
+
+// idemKey returns the item's idempotency key; nil: none. It is the nth of a call that has one as a whole, or has not.
+func (m *batchItem) idemKey(call []byte, n int) ([]byte, error) {
+	if m.IdemKey == nil {
+		return idemKeyAt(call, n)
+	}
+	return checkIdemKey(*m.IdemKey)
 }
 
 func (m *batchItem) expire(absent time.Duration) time.Duration {

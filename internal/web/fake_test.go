@@ -34,6 +34,7 @@ type keys struct {
 	pushed   []message.Push   // all that was tried and not refused
 	fail     map[string]error // what pushes to a key answer
 	broken   error            // what everything else answers
+	firsts   map[string]int64 // by "KEY IDEMPOTENCY-KEY"
 	kicked   []string         // "KEY [TAGS]"
 	maxBytes int              // of a payload
 	read     func(reads int)  // called before each Range
@@ -43,7 +44,7 @@ type keys struct {
 }
 
 func newKeys() *keys {
-	return &keys{last: firstMid - 4, stored: map[string][]message.Message{}, fail: map[string]error{}, maxBytes: 1 << 20, subs: 3}
+	return &keys{last: firstMid - 4, stored: map[string][]message.Message{}, fail: map[string]error{}, firsts: map[string]int64{"known once": firstMid - 400}, maxBytes: 1 << 20, subs: 3}
 }
 
 func (k *keys) Publish(ctx context.Context, pushes []message.Push) []message.Receipt {
@@ -71,13 +72,21 @@ func (k *keys) publish(p message.Push, skip bool) message.Receipt {
 	case err != nil:
 	case len(p.Payload) > k.maxBytes:
 		err = fmt.Errorf("%w: %d bytes, max_message_bytes is %d", message.ErrTooLarge, len(p.Payload), k.maxBytes)
+	case p.Expire == 0 && p.IdemKey != nil:
+		err = fmt.Errorf("%w: it is live only", message.ErrIdemKey)
 	default:
 		err = k.fail[p.Key]
 	}
 	if err != nil {
 		return message.Receipt{Err: err}
 	}
+	if first, found := k.firsts[p.Key+" "+string(p.IdemKey)]; found {
+		return message.Receipt{Mid: first, Stored: true, Duplicate: true}
+	}
 	k.last += 4
+	if p.IdemKey != nil {
+		k.firsts[p.Key+" "+string(p.IdemKey)] = k.last
+	}
 	k.pushed = append(k.pushed, p)
 	m := message.Message{Mid: k.last, GID: p.GID, Payload: p.Payload}
 	if p.Expire > 0 {

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"gopush/internal/message"
 	"gopush/internal/wire/http1"
@@ -37,6 +36,10 @@ func (l *legacy) readOne(w http.ResponseWriter, r *http.Request) ([]message.Push
 	if err != nil {
 		return nil, err
 	}
+	idemKey, err := idemKeyOf(r)
+	if err != nil {
+		return nil, err
+	}
 	body, err := readBody(w, r, "max_message_bytes", l.cfg.Settings().MaxMessageBytes)
 	if err != nil {
 		return nil, err
@@ -44,7 +47,7 @@ func (l *legacy) readOne(w http.ResponseWriter, r *http.Request) ([]message.Push
 	if !json.Valid(body) {
 		return nil, errBody("the body is not exactly one JSON value")
 	}
-	return []message.Push{{Key: key, Payload: body, Expire: expire}}, nil
+	return []message.Push{{Key: key, Payload: body, Expire: expire, IdemKey: idemKey}}, nil
 }
 
 // plainOne takes key and expire, each once and nothing else.
@@ -55,10 +58,11 @@ func (l *legacy) plainOne(_ []byte, r *http1.Request) []message.Push {
 	}
 	key, keyErr := l.keyOf(q[0])
 	expire, err := parseExpire(q[1])
-	if keyErr != nil || err != nil {
+	idemKey, ok := plainIdemKey(r)
+	if keyErr != nil || err != nil || !ok {
 		return nil
 	}
-	return []message.Push{{Key: key, Payload: bytes.Clone(r.Body), Expire: expire}}
+	return []message.Push{{Key: key, Payload: bytes.Clone(r.Body), Expire: expire, IdemKey: idemKey}}
 }
 
 func (l *legacy) answerOne(dst []byte, route string, _ []message.Push, receipts []message.Receipt) ([]byte, reply) {
@@ -66,7 +70,9 @@ func (l *legacy) answerOne(dst []byte, route string, _ []message.Push, receipts 
 		return l.failPush(dst, route, err)
 	}
 	a := answer{status: http.StatusOK}
-	return a.append(dst), reply{status: a.status, contentType: jsonType}
+	head := reply{status: a.status, contentType: jsonType}
+	head.replay(&receipts[0])
+	return a.append(dst), head
 }
 
 func (l *legacy) failPush(dst []byte, route string, err error) ([]byte, reply) {
@@ -81,6 +87,10 @@ func (l *legacy) pushMany(w http.ResponseWriter, r *http.Request) (data, error) 
 	if err != nil {
 		return nil, err
 	}
+	idemKey, err := idemKeyOf(r)
+	if err != nil {
+		return nil, err
+	}
 	body, err := readBody(w, r, "the most of one call", l.cfg.Settings().batchBytes())
 	if err != nil {
 		return nil, err
@@ -91,7 +101,7 @@ func (l *legacy) pushMany(w http.ResponseWriter, r *http.Request) (data, error) 
 	}
 	var failed []string
 	for some := range slices.Chunk(keys, MaxBatchItems) {
-		pushes := pushesTo(some, payload, expire)
+		pushes := pushesTo(some, message.Push{Payload: payload, Expire: expire, IdemKey: idemKey})
 		failed = append(failed, l.failedOf(r.Pattern, pushes, l.cfg.Keys.Publish(r.Context(), pushes))...)
 	}
 	return failedKeys(failed), nil
@@ -105,10 +115,11 @@ func (l *legacy) plainMany(_ []byte, r *http1.Request) []message.Push {
 		return nil
 	}
 	payload, keys, err := l.parseMany(r.Body)
-	if err != nil || len(keys) > MaxBatchItems {
+	idemKey, ok := plainIdemKey(r)
+	if err != nil || !ok || len(keys) > MaxBatchItems {
 		return nil
 	}
-	return pushesTo(keys, payload, expire)
+	return pushesTo(keys, message.Push{Payload: payload, Expire: expire, IdemKey: idemKey})
 }
 
 func (l *legacy) answerMany(dst []byte, route string, pushes []message.Push, receipts []message.Receipt) ([]byte, reply) {
@@ -135,10 +146,12 @@ func failedKeys(failed []string) data {
 	return literal(encode(map[string][]string{"fk": failed}, ""))
 }
 
-func pushesTo(keys []string, payload []byte, expire time.Duration) []message.Push {
+// pushesTo returns p for each of keys.
+func pushesTo(keys []string, p message.Push) []message.Push {
 	pushes := make([]message.Push, len(keys))
 	for i, key := range keys {
-		pushes[i] = message.Push{Key: key, Payload: payload, Expire: expire}
+		pushes[i] = p
+		pushes[i].Key = key
 	}
 	return pushes
 }

@@ -57,6 +57,8 @@ func problemOf(err error) *problem {
 	switch {
 	case errors.Is(err, message.ErrKey):
 		p.Status, p.Code = http.StatusBadRequest, "bad_key"
+	case errors.Is(err, message.ErrIdemKey):
+		p.Status, p.Code = http.StatusBadRequest, "bad_idempotency_key"
 	case errors.Is(err, auth.ErrRegister):
 		p.Status, p.Code = http.StatusBadRequest, "bad_token"
 	case errors.Is(err, message.ErrToken), errors.Is(err, message.ErrUnknownKey):

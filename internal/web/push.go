@@ -11,16 +11,20 @@ import (
 
 // appendPushed appends what answers a push that was carried out, without the braces:
 //
-//	"id":"MS-SEQ","stored":true,"subscribers":N
+//	"id":"MS-SEQ","stored":true,"subscribers":N[,"duplicate":true]
 //
-// Subscribers are the connections that it was posted to.
+// Subscribers are the connections that it was posted to; a duplicate is the first message with its idempotency key.
 func appendPushed(dst []byte, r *message.Receipt) []byte {
 	dst = append(dst, `"id":"`...)
 	dst = message.AppendID(dst, r.Mid)
 	dst = append(dst, `","stored":`...)
 	dst = strconv.AppendBool(dst, r.Stored)
 	dst = append(dst, `,"subscribers":`...)
-	return strconv.AppendInt(dst, int64(r.Subscribers), 10)
+	dst = strconv.AppendInt(dst, int64(r.Subscribers), 10)
+	if r.Duplicate {
+		dst = append(dst, `,"duplicate":true`...)
+	}
+	return dst
 }
 
 // readOne pushes the body, any bytes and also none, to the key of the path.
@@ -30,6 +34,10 @@ func (l *listener) readOne(w http.ResponseWriter, r *http.Request) ([]message.Pu
 		return nil, err
 	}
 	q, err := query(r, "expire")
+	if err != nil {
+		return nil, err
+	}
+	idemKey, err := idemKeyOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +55,7 @@ func (l *listener) readOne(w http.ResponseWriter, r *http.Request) ([]message.Pu
 	if err != nil {
 		return nil, err
 	}
-	return []message.Push{{Key: key, Payload: body, Expire: expire}}, nil
+	return []message.Push{{Key: key, Payload: body, Expire: expire, IdemKey: idemKey}}, nil
 }
 
 // plainOne takes no query, or expire alone.
@@ -63,10 +71,11 @@ func (l *listener) plainOne(encoded []byte, r *http1.Request) []message.Push {
 		expire = asked
 	}
 	key, ok := l.plainKey(encoded)
-	if !ok || len(r.Body) > s.MaxMessageBytes {
+	idemKey, good := plainIdemKey(r)
+	if !ok || !good || len(r.Body) > s.MaxMessageBytes {
 		return nil
 	}
-	return []message.Push{{Key: key, Payload: bytes.Clone(r.Body), Expire: expire}}
+	return []message.Push{{Key: key, Payload: bytes.Clone(r.Body), Expire: expire, IdemKey: idemKey}}
 }
 
 func (l *listener) answerOne(dst []byte, route string, _ []message.Push, receipts []message.Receipt) ([]byte, reply) {
@@ -74,5 +83,7 @@ func (l *listener) answerOne(dst []byte, route string, _ []message.Push, receipt
 		return l.refusal(dst, route, err)
 	}
 	dst = appendPushed(append(dst, '{'), &receipts[0])
-	return append(dst, '}'), reply{status: http.StatusOK, contentType: jsonV1}
+	head := reply{status: http.StatusOK, contentType: jsonV1}
+	head.replay(&receipts[0])
+	return append(dst, '}'), head
 }

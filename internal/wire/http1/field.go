@@ -42,6 +42,8 @@ func (h *head) field(line []byte) bool {
 		return once(&h.Authorization, value)
 	case "x-api-key":
 		return once(&h.APIKey, value)
+	case "idempotency-key":
+		return once(&h.IdemKey, value)
 	case "accept", "accept-encoding", "accept-language", "content-type", "user-agent", "sec-fetch-mode",
 		"traceparent", "tracestate", "baggage", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-real-ip":
 		return true // nobody looks at them

@@ -20,6 +20,7 @@ type Request struct {
 	Host          []byte // never empty
 	Authorization []byte // empty: none
 	APIKey        []byte // X-API-Key; empty: none
+	IdemKey       []byte // Idempotency-Key as it was sent; empty: none
 	Body          []byte
 }
 

@@ -33,6 +33,7 @@ func TestStrictRequests(t *testing.T) {
 		"as fetch sends it":      push("connection: keep-alive", "accept: */*", "accept-language: *", "sec-fetch-mode: cors", "user-agent: node"),
 		"with a key":             push("Authorization: Bearer s3cret"),
 		"with an API key":        push("X-API-Key: s3cret"),
+		"with a key of its own":  push(`Idempotency-Key: "8e03978e-40d5"`),
 		"names in any case":      request("x", "POST /a%2Fb HTTP/1.1", "HOST: [::1]:80", "cONTENT-lENGTH: 1"),
 		"neutral fields twice":   push("Accept: a", "Accept: b"),
 		"spaces around a value":  push("Connection: \t Keep-Alive \t"),
@@ -108,6 +109,8 @@ func TestWhatIsNotStrict(t *testing.T) {
 		"a folded line":            push("Accept: a", "\tb"),
 		"no colon":                 push("Accept"),
 		"an empty name":            push(": a"),
+		"two idempotency keys":     push("Idempotency-Key: a", "Idempotency-Key: b"),
+		"an empty one":             push("Idempotency-Key: "),
 		"two keys":                 push("X-API-Key: a", "X-API-Key: b"),
 		"two credentials":          push("Authorization: a", "Authorization: b"),
 		"an empty credential":      push("Authorization:"),
@@ -165,8 +168,8 @@ func compare(t *testing.T, b []byte) int {
 		}
 		return want.Header.Get(name)
 	}
-	got := []string{"POST", string(r.Path), string(r.Query), string(r.Host), string(r.Authorization), string(r.APIKey), string(r.Body)}
-	read := []string{want.Method, want.URL.EscapedPath(), want.URL.RawQuery, want.Host, one("Authorization"), one("X-Api-Key"), string(body)}
+	got := []string{"POST", string(r.Path), string(r.Query), string(r.Host), string(r.Authorization), string(r.APIKey), string(r.IdemKey), string(r.Body)}
+	read := []string{want.Method, want.URL.EscapedPath(), want.URL.RawQuery, want.Host, one("Authorization"), one("X-Api-Key"), one("Idempotency-Key"), string(body)}
 	if fmt.Sprint(got) != fmt.Sprint(read) || want.Close || want.TransferEncoding != nil || want.URL.Host != "" || want.URL.Fragment != "" {
 		t.Fatalf("%q\nis read as %q\nnet/http  : %q, close %v", b, got, read, want.Close)
 	}
@@ -192,7 +195,7 @@ func FuzzParse(f *testing.F) {
 
 func seeds() []string {
 	return []string{
-		push(), push() + push("Connection: keep-alive"), push("Authorization: Bearer a", "X-API-Key: b"),
+		push(), push() + push("Connection: keep-alive"), push("Authorization: Bearer a", "X-API-Key: b"), push("Idempotency-Key: a"),
 		push("Transfer-Encoding: chunked"), push("Content-Length: 5"), push("Host: b"), push("Connection: close", "Expect: 100-continue"),
 		request("", "POST /%2F%00?a=%2f&b=?;c HTTP/1.1", "Host: [::1]:1", "Content-Length: 0"),
 	}
