@@ -19,6 +19,7 @@
 //	dial -> subscribe after the last id -> messages -> callback -> next last id
 //	  ^                                       |
 //	  +---- wait, longer each time <---- connection lost
+//	        or as the server asks
 //
 // A subscription without Config.After begins now, by the server's clock: the time is asked
 // once, before the first connection, and is the position that every connection resumes after

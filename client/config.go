@@ -45,7 +45,8 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Backoff returns the pause before the attempt-th reconnect in a row, counted from 0. A
 	// connection that was up for 10 s ends the row. Nil is full jitter: evenly spread between 0
-	// and a bound that doubles from 100 ms to 30 s.
+	// and a bound that doubles from 100 ms to 30 s. A server that says when to come back is obeyed instead, up to 10 minutes;
+	// then Backoff counts only where it is longer, and not for the first of a row.
 	Backoff func(attempt int) time.Duration
 
 	// The hooks tell what happens, and may be nil. Like the callback they run on the goroutine

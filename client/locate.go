@@ -41,7 +41,7 @@ func (s *subscription) serverTime(ctx context.Context) (int64, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("HTTP status %s", resp.Status)
+		return 0, withRetry(fmt.Errorf("HTTP status %s", resp.Status), resp)
 	}
 	var answer struct {
 		Ret  int `json:"ret"`

@@ -10,9 +10,12 @@ import (
 
 const noGap = -1 // below every mid
 
-// notice takes a "+" reply: the answer to a heartbeat, a gap, or one of a later server, which
-// is ignored.
+// notice takes a "+" reply: the answer to a heartbeat, a gap, the word to come back later, or one of a
+// later server, which is ignored.
 func (s *subscription) notice(data []byte) error {
+	if err := retryNotice(data); err != nil {
+		return err
+	}
 	number, isGap := bytes.CutPrefix(data, []byte("g "))
 	if !isGap {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 const (
 	settled    = 10 * time.Second // a connection that was up so long ends a row of attempts
+	toldToGo   = time.Second      // likewise, if it ended since its server said so
 	replyGrace = 15 * time.Second // how late the answer to a heartbeat may be
 )
 
@@ -43,6 +45,8 @@ type subscription struct {
 	last    int64     // mid of the last message delivered, or the position to resume after
 	told    int64     // what a gap was told up to since the last delivery; noGap: none was
 	lastUp  time.Time // when a subscribed connection ended; zero: there was none
+
+	random func(time.Duration) time.Duration // even in [0, n)
 }
 
 func newSubscription(cfg Config, handle func(Message) error) (*subscription, error) {
@@ -53,7 +57,7 @@ func newSubscription(cfg Config, handle func(Message) error) (*subscription, err
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{cfg: cfg, addrs: addrs, handle: handle, located: cfg.After != "", told: noGap}
+	s := &subscription{cfg: cfg, addrs: addrs, handle: handle, located: cfg.After != "", told: noGap, random: rand.N[time.Duration]}
 	if s.located {
 		s.last, err = message.ParseID(cfg.After)
 	}
@@ -73,10 +77,10 @@ func (s *subscription) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if up >= settled {
+		if up >= settled || up >= toldToGo && errors.Is(err, ErrLater) {
 			attempt = 0
 		}
-		pause := s.cfg.Backoff(attempt)
+		pause := s.pause(attempt, err)
 		s.turn = (s.turn + 1) % len(s.addrs)
 		s.cfg.OnDisconnect(err, pause)
 		if err := sleep(ctx, pause); err != nil {

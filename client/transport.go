@@ -60,6 +60,8 @@ func welcome(t transport) error {
 		return err
 	case kind == '-':
 		return refusal(data)
+	case kind == '+' && retryNotice(data) != nil:
+		return retryNotice(data)
 	case kind != '+' || string(data) != "h":
 		return fmt.Errorf("%w: first reply %c%.64q", errProtocol, kind, data)
 	}

@@ -71,7 +71,7 @@ func upgrade(conn net.Conn, req *http.Request) (early []byte, err error) {
 func checkUpgrade(resp *http.Response, key string) error {
 	switch {
 	case resp.StatusCode != http.StatusSwitchingProtocols:
-		return fmt.Errorf("%w: HTTP status %s instead of a WebSocket", errProtocol, resp.Status)
+		return withRetry(fmt.Errorf("%w: HTTP status %s instead of a WebSocket", errProtocol, resp.Status), resp)
 	case !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket"),
 		resp.Header.Get("Sec-WebSocket-Accept") != ws.AcceptKey(key),
 		resp.Header.Get("Sec-WebSocket-Extensions") != "",
@@ -130,6 +130,9 @@ func (w *webSocket) control(msg ws.Message) error {
 func closed(msg ws.Message) error {
 	if msg.Reason == "" {
 		return fmt.Errorf("closed by the server with code %d: %w", msg.Code, io.EOF)
+	}
+	if err := retryReason(msg.Reason); err != nil {
+		return fmt.Errorf("closed by the server with code %d: %w", msg.Code, err)
 	}
 	return fmt.Errorf("closed by the server with code %d, %q: %w", msg.Code, msg.Reason, io.EOF)
 }
