@@ -116,8 +116,15 @@ func (s *epollListener) place(l *loop, fd int) {
 	}
 	best := s.g.lightest()
 	if best.load.Load() >= l.load.Load() {
-		l.addEpoll(s.Listener, fd)
+		s.begin(l, fd)
 		return
 	}
-	best.do(func(l *loop) { l.addEpoll(s.Listener, fd) })
+	best.do(func(l *loop) { s.begin(l, fd) })
+}
+
+// begin makes fd a connection of l that has sent nothing yet.
+func (s *epollListener) begin(l *loop, fd int) {
+	if c := l.addEpoll(s.Listener, fd); c != nil && s.tls != nil {
+		c.state = handshaking
+	}
 }

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"slices"
 	"syscall"
 )
@@ -46,6 +47,15 @@ func (l *loop) send(c *conn, b []byte, messages int) { l.sendFrames(c, b, messag
 
 // sendFrames is send for bytes of f, which is told if they are held on to.
 func (l *loop) sendFrames(c *conn, b []byte, messages int, f *frames) {
+	if c.flags&secured != 0 {
+		l.seal(c, b, messages)
+	} else {
+		l.sendPlain(c, b, messages, f)
+	}
+}
+
+// sendPlain sends b as it is.
+func (l *loop) sendPlain(c *conn, b []byte, messages int, f *frames) {
 	if f == nil && l.joined(c, b, messages) {
 		return
 	}
@@ -57,11 +67,16 @@ func (l *loop) sendFrames(c *conn, b []byte, messages int, f *frames) {
 	case c.out != nil || c.fd < 0:
 		l.wait(c, b, messages, f)
 	default:
-		c.flags |= batched
-		l.batch = append(l.batch, sending{bytes: b, frames: f, conn: c.index, fd: c.fd, messages: int32(messages)})
-		if len(l.batch) == maxBatch {
-			l.sendBatch()
-		}
+		l.enterBatch(c, b, messages, f)
+	}
+}
+
+// enterBatch has b leave with the batch, which has nothing of c.
+func (l *loop) enterBatch(c *conn, b []byte, messages int, f *frames) {
+	c.flags |= batched
+	l.batch = append(l.batch, sending{bytes: b, frames: f, conn: c.index, fd: c.fd, messages: int32(messages)})
+	if len(l.batch) == maxBatch {
+		l.sendBatch()
 	}
 }
 
@@ -97,6 +112,7 @@ func (l *loop) sendBatch() {
 		l.batch = l.batch[:0]
 	}
 	l.calls.answers.reset(maxSpareAnswers)
+	l.sealed.reset(maxSpareSealed)
 	l.recycle()
 }
 
@@ -116,6 +132,9 @@ func (l *loop) sent(s *sending) {
 func (l *loop) wait(c *conn, b []byte, messages int, f *frames) {
 	if c.out == nil {
 		c.out = new(queue)
+	}
+	if f == &l.sealed { // a few bytes are not to hold what was encrypted for all
+		b, f = bytes.Clone(b), nil
 	}
 	piece := chunk{bytes: b, messages: int32(messages)}
 	if f != nil {

@@ -37,7 +37,11 @@ func (l *loop) refuseHTTP(c *conn, refusal *ws.HandshakeError, why Reason) {
 // closePolitely closes c after what waits for it has left: a WebSocket gets a close frame, and
 // the peer gets time to read, since closing a socket with unread input destroys what was sent.
 func (l *loop) closePolitely(c *conn, why Reason) {
-	if c.state == served && l.lastAnswers(c, why) {
+	switch {
+	case c.state == served && l.lastAnswers(c, why):
+		return
+	case c.state == handshaking:
+		l.close(c, why)
 		return
 	}
 	if c.webSocket() && c.flags&closeSent == 0 {
@@ -89,6 +93,14 @@ func (l *loop) finish(c *conn, why Reason) {
 
 // linger tells the peer that nothing more comes and waits a little for it to close.
 func (l *loop) linger(c *conn) {
+	switch l.goodbye(c); {
+	case c.state == free:
+		return
+	case c.out != nil: // it did not leave at once; then c lingers
+		c.state = flushing
+		l.wheel.set(&l.conns, c, l.in(flushTimeout))
+		return
+	}
 	c.state = lingering
 	l.engine(c).shutdown(l, c)
 	l.wheel.set(&l.conns, c, l.in(lingerTimeout))

@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,7 +39,7 @@ const (
 
 func (k Kind) String() string { return [...]string{"public", "admin", "ops"}[k] }
 
-// Engine is how the bytes of plain connections are moved. TLS always uses EngineNet.
+// Engine is how the bytes of connections are moved.
 type Engine uint8
 
 const (
@@ -95,8 +96,8 @@ type Limits struct {
 type Config struct {
 	Keys   Keys
 	Limits Limits
-	Loops  int    // event loops, fewer than channel.MaxSinks; 0: half the cores, at least one
-	Engine Engine // for plain connections
+	Loops  int // event loops, fewer than channel.MaxSinks; 0: half the cores, at least one
+	Engine Engine
 
 	// Authorize checks the token that a subscriber of key presents and returns a tag by which
 	// the connection is found when the token is revoked. It may block. Errors wrap
@@ -126,6 +127,10 @@ type Gateway struct {
 	loops  []*loop
 	pool   *pool
 
+	tlsBuffers  tlsBuffers // set by New, never changed
+	handshakes  *pool
+	calculating chan struct{} // has room for as many handshakes as may calculate at once
+
 	open         atomic.Int64   // connections, those handed to net/http included
 	redisIDs     atomic.Int64   // connections that ever spoke Redis
 	acceptLogged atomic.Int64   // when a failed accept was logged last, Unix nanoseconds
@@ -143,7 +148,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, time.Minute)
 	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, 2*time.Minute)
-	g := &Gateway{cfg: cfg, pool: newPool(poolWorkers)}
+	g := &Gateway{cfg: cfg, pool: newPool(poolWorkers), handshakes: newPool(maxHandshakes), tlsBuffers: findTLSBuffers(), calculating: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	g.SetLimits(cfg.Limits)
 	for range loopCount(cfg.Loops) {
 		l, err := newLoop(g)
@@ -175,6 +180,7 @@ func (g *Gateway) Run(ctx context.Context) {
 	}
 	// The loops are the last to go: whatever else runs has something to tell them.
 	g.wg.Wait()
+	g.handshakes.stop()
 	g.pool.stop()
 	stop()
 	wg.Wait()

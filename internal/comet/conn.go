@@ -37,16 +37,17 @@ type id struct {
 type state uint8
 
 const (
-	free      state = iota // not a connection now
-	sniffing               // nothing decided
-	inRESP                 // the first command
-	inHead                 // an HTTP head
-	checking               // its token is being checked, or its key approached; input waits
-	subRESP                // subscribed, legacy RESP: heartbeats
-	subWS                  // subscribed, legacy WebSocket: frames
-	served                 // requests are carried out: aux.serving
-	flushing               // closing: what waits in out leaves first
-	lingering              // closing: the peer reads our last bytes, its own are dropped
+	free        state = iota // not a connection now
+	handshaking              // TLS
+	sniffing                 // nothing decided
+	inRESP                   // the first command
+	inHead                   // an HTTP head
+	checking                 // its token is being checked, or its key approached; input waits
+	subRESP                  // subscribed, legacy RESP: heartbeats
+	subWS                    // subscribed, legacy WebSocket: frames
+	served                   // requests are carried out: aux.serving
+	flushing                 // closing: what waits in out leaves first
+	lingering                // closing: the peer reads our last bytes, its own are dropped
 )
 
 type flags uint8
@@ -57,6 +58,7 @@ const (
 	closeSent                   // a WebSocket close frame is queued or gone
 	batched                     // something for it is in the loop's batch
 	paused                      // it is not read
+	secured                     // it speaks TLS: aux.secure; set when the handshake has ended
 )
 
 // aux is what few connections have at a time.
@@ -66,6 +68,7 @@ type aux struct {
 	resume  *resume      // what it missed is being read
 	serving *serving     // its requests are carried out here
 	weight  weight       // what all of it holds
+	secure  *secure      // epoll engine: its TLS
 }
 
 func (c *conn) more() *aux {

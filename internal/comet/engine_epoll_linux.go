@@ -211,15 +211,15 @@ func (l *loop) socketReady(c *conn, e *epoll, events uint32) {
 	case err != nil:
 		l.close(c, Failed)
 	case n == 0:
-		l.noMore(c)
+		l.comesNoMore(c)
 	case c.state != lingering:
-		l.input(c, l.buf[:n])
+		l.comes(c, l.buf[:n])
 	}
 }
 
 // readAtOnce returns how much is read of c in a turn. What it asks for is done in the same turn.
 func readAtOnce(c *conn) int {
-	if c.state == served {
+	if c.state == served || c.flags&secured != 0 {
 		return pushBuffer
 	}
 	return readBuffer

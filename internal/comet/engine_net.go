@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The net.Conn engine: for systems without epoll, and for TLS. A goroutine reads each
+// The net.Conn engine: for systems without epoll. A goroutine reads each
 // connection and hands what it read to the loop, one piece at a time; another writes while
 // there is something to write. Both end when the connection is closed.
 
@@ -78,6 +78,7 @@ func (g *Gateway) handshakeTLS(ctx context.Context, ln *Listener, nc *tls.Conn) 
 		g.cfg.Log.Debug("TLS handshake failed", "peer", nc.RemoteAddr(), "err", err)
 		return
 	}
+	g.countHandshake(nc)
 	g.adoptNew(ln, nc)
 }
 

@@ -40,7 +40,7 @@ func startOver(t testing.TB, engine comet.Engine, store channel.Store, set func(
 		t.Fatal(err)
 	}
 	cfg := comet.Config{
-		Keys: hub, Loops: 2, Engine: engine, StoreTimeout: 2 * time.Second,
+		Keys: hub, Loops: 2, Engine: engine &^ overTLS, StoreTimeout: 2 * time.Second,
 		Limits: comet.Limits{
 			MaxKeyBytes: 255, MaxCommandBytes: [3]int{64 << 10, 64 << 10}, MaxHeadBytes: 8 << 10,
 			MaxPendingBytes: 1 << 20, MaxPendingMessages: 1024, MaxConnections: 10000, MaxArguments: 1024,
@@ -54,10 +54,6 @@ func startOver(t testing.TB, engine comet.Engine, store channel.Store, set func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := g.Listen(t.Context(), comet.Public, "127.0.0.1:0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { hub.Run(ctx) })
@@ -66,7 +62,8 @@ func startOver(t testing.TB, engine comet.Engine, store channel.Store, set func(
 		cancel()
 		running.Wait()
 	})
-	return &gateway{g, hub, ln.Addr().String()}
+	_, addr := listenAs(t, g, engine, comet.Public)
+	return &gateway{g, hub, addr}
 }
 
 func (g *gateway) push(t *testing.T, key, payload string, expire time.Duration) message.Receipt {
@@ -132,9 +129,9 @@ func (d *device) next() (mid, prev int64, text string, gap bool, err error) {
 	return m.Mid, m.Prev, m.Msg, gap, nil
 }
 
-// engines runs test over all engines.
+// engines runs test over all engines, and over TLS.
 func engines(t *testing.T, test func(*testing.T, comet.Engine)) {
-	for name, engine := range map[string]comet.Engine{"io_uring": comet.EngineRing, "epoll": comet.EngineEpoll, "net": comet.EngineNet} {
+	for name, engine := range map[string]comet.Engine{"io_uring": comet.EngineRing, "epoll": comet.EngineEpoll, "net": comet.EngineNet, "tls": overTLS} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, engine)

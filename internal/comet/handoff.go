@@ -72,6 +72,9 @@ func (l *loop) detach(c *conn) net.Conn {
 		return nil
 	}
 	nc, err := l.engine(c).detach(l, c)
+	if err == nil && c.flags&secured != 0 {
+		nc = c.aux.secure.detach(nc, c.out.rest())
+	}
 	l.remove(c)
 	if err != nil {
 		l.g.open.Add(-1)
@@ -141,7 +144,10 @@ func (ln *Listener) takeBack(w http.ResponseWriter, reply []byte, deflate bool, 
 // adopt makes nc a connection of a loop, which then is told to begin with it. It is counted as
 // open already.
 func (g *Gateway) adopt(from *Listener, nc net.Conn, begin func(*loop, *conn)) {
-	l := g.lightest()
+	l, s := g.lightest(), secureOf(nc)
+	if s != nil {
+		nc = s.away.Conn
+	}
 	fd, err := g.takeDescriptor(nc)
 	switch {
 	case err != nil:
@@ -150,8 +156,16 @@ func (g *Gateway) adopt(from *Listener, nc net.Conn, begin func(*loop, *conn)) {
 		g.Stats.Closed[Failed].Add(1)
 	default:
 		l.do(func(l *loop) {
-			if c := l.take(from, fd, nc); c != nil {
-				begin(l, c)
+			c := l.take(from, fd, nc)
+			if c == nil {
+				return
+			}
+			if s != nil {
+				l.attach(c, s)
+			}
+			id := c.id
+			if begin(l, c); s != nil && l.find(id) != nil {
+				l.decrypt(c, nil)
 			}
 		})
 	}

@@ -17,7 +17,8 @@ type Listener struct {
 	kind     Kind
 	number   uint8 // in g.listeners
 	addr     net.Addr
-	stop     func() // ends the accepting and nothing else
+	tls      *tls.Config // nil: plain; set by ListenOn, never changed
+	stop     func()      // ends the accepting and nothing else
 	stopOnce sync.Once
 	pusher   atomic.Pointer[Pusher]       // nil: net/http serves what pushes, too
 	redis    atomic.Pointer[redisService] // nil: it speaks no Redis
@@ -44,13 +45,13 @@ func (g *Gateway) Listen(ctx context.Context, kind Kind, addr string, tlsConfig 
 
 // ListenOn is Listen on a socket that listens already, which is the gateway's from now on.
 func (g *Gateway) ListenOn(kind Kind, socket net.Listener, tlsConfig *tls.Config) (*Listener, error) {
-	ln := &Listener{g: g, kind: kind, addr: socket.Addr(), stop: func() {}}
+	ln := &Listener{g: g, kind: kind, addr: socket.Addr(), tls: tlsConfig, stop: func() {}}
 	ln.filled.L = &ln.mu
 	if err := g.number(ln); err != nil {
 		socket.Close()
 		return nil, err
 	}
-	if tlsConfig != nil || !g.usesEpoll() {
+	if !g.usesEpoll() {
 		ln.stop = g.listenNet(ln, socket, tlsConfig)
 		return ln, nil
 	}

@@ -51,6 +51,9 @@ type loop struct {
 	ended       []*walk // whose frames may be in the batch still
 	spareWalks  []*walk
 	batch       []sending
+	sealed      frames // what is encrypted for connections and in the batch
+	opened      []byte // what was decrypted last
+	behind      []id   // connections of which more than was read is there
 	chores      []chore
 	delivered   int64 // messages to connections, not yet in Stats
 	wheel       wheel
@@ -98,7 +101,7 @@ func loopCount(n int) int {
 }
 
 func newLoop(g *Gateway) (*loop, error) {
-	l := &loop{g: g, start: time.Now(), lines: make(map[lineName]*line), buf: make([]byte, readBuffer), beats: heartbeatAnswers(maxBeats)}
+	l := &loop{g: g, start: time.Now(), lines: make(map[lineName]*line), buf: make([]byte, readBuffer), opened: make([]byte, maxPlain), beats: heartbeatAnswers(maxBeats)}
 	l.beatWS = wire.AppendText(nil, wire.WebSocket, wire.TextHeartbeat)
 	l.inbox.init()
 	l.fresh = l.groups.take()
@@ -129,6 +132,7 @@ func (l *loop) turn() (busy bool) {
 	l.mu.Lock()
 	l.newTurn()
 	l.goOn() // who waited for this turn comes before who asks only now
+	l.decryptMore()
 	l.poll.dispatch(l)
 	l.drain()
 	late := l.endWaits(slice)
@@ -144,7 +148,7 @@ func (l *loop) turn() (busy bool) {
 
 // hasMore tells whether anything waits for the next turn besides walks.
 func (l *loop) hasMore() bool {
-	return len(l.chores) > 0 || len(l.calls.ready) > 0 || len(l.calls.later) > 0
+	return len(l.chores) > 0 || len(l.calls.ready) > 0 || len(l.calls.later) > 0 || len(l.behind) > 0
 }
 
 // seconds is the time since the loop began, which deadlines are counted in.
@@ -284,14 +288,22 @@ func (l *loop) close(c *conn, why Reason) {
 	if c.why != 0 {
 		why = c.why // it was on its way already
 	}
+	if c.why = why; why != Failed {
+		if l.goodbye(c); c.state == free {
+			return
+		}
+	}
 	l.g.Stats.Closed[why].Add(1)
 	if why == Slow {
 		l.g.cfg.Log.Info("closed a slow connection", "peer", l.engine(c).peer(c), "pending_bytes", c.out.bytes, "pending_messages", c.out.messages)
 	} else {
 		l.debugClose(c, why)
 	}
-	if c.state == served {
+	switch c.state {
+	case served:
 		l.abandon(c.aux.serving)
+	case handshaking:
+		l.abortHandshake(c)
 	}
 	l.engine(c).close(l, c)
 	l.remove(c)
@@ -307,6 +319,8 @@ func (l *loop) debugClose(c *conn, why Reason) {
 // expired closes c, which was silent for too long. It is out of the wheel.
 func (l *loop) expired(c *conn) {
 	switch c.state {
+	case handshaking:
+		l.close(c, HandshakeFailed)
 	case sniffing, inRESP, inHead, checking:
 		l.close(c, FirstPacketTimeout)
 	case flushing, lingering:

@@ -25,6 +25,9 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 		counter(reg, "gopush_connections_closed_total", "Connections closed or refused, by reason.",
 			prometheus.Labels{"reason": r.String()}, &s.Closed[r])
 	}
+	counter(reg, "gopush_tls_handshakes_total", "TLS handshakes that succeeded.", nil, &s.Handshakes)
+	counter(reg, "gopush_tls_handshakes_resumed_total", "Of these, those that resumed a session.", nil, &s.HandshakesResumed)
+	gauge(reg, "gopush_tls_handshakes", "TLS handshakes under way.", g.handshakes.workers)
 	gauge(reg, "gopush_connections", "Connections open, HTTP included.", func() int64 { return g.open.Load() })
 	gauge(reg, "gopush_redis_connections", "Connections open that speak Redis.", s.Redis.Load)
 	gauge(reg, "gopush_redis_connections_blocked", "Of these, those that wait for a message, as XREAD BLOCK does.", s.Blocked.Load)

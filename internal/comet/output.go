@@ -102,6 +102,16 @@ func (q *queue) forget(s *scales) {
 	q.chunks = nil
 }
 
+// rest returns all bytes that are left, one after the other.
+func (q *queue) rest() (all []byte) {
+	if q != nil {
+		for i := range q.chunks {
+			all = append(all, q.chunks[i].bytes...)
+		}
+	}
+	return all
+}
+
 // engine moves the bytes of connections. There are two: they differ in reading, writing
 // and waking, and in nothing else.
 type engine interface {

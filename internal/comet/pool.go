@@ -58,6 +58,13 @@ func (p *pool) next() func() {
 	return job
 }
 
+// workers returns how many run.
+func (p *pool) workers() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.running)
+}
+
 // stop forgets the jobs that wait and returns when none runs.
 func (p *pool) stop() {
 	p.mu.Lock()

@@ -44,10 +44,7 @@ type admin struct {
 func startAdmin(t *testing.T, engine comet.Engine, inLoops bool, set func(*comet.Config)) *admin {
 	t.Helper()
 	g := startOver(t, engine, failing{memory.New(memory.Config{})}, set)
-	ln, err := g.Listen(t.Context(), comet.Admin, "127.0.0.1:0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln, addr := listenAs(t, g.Gateway, engine, comet.Admin)
 	h := web.Admin(web.Config{Keys: g.hub, Settings: func() *web.Settings {
 		return &web.Settings{MaxKeyBytes: 255, MaxMessageBytes: 1 << 20, DefaultExpire: time.Hour}
 	}}, web.Trust{Loopback: true})
@@ -64,7 +61,7 @@ func startAdmin(t *testing.T, engine comet.Engine, inLoops bool, set func(*comet
 		server.Close()
 		<-done
 	})
-	return &admin{g, ln.Addr().String()}
+	return &admin{g, addr}
 }
 
 // exchange sends b in pieces, then no more, and returns all answers.

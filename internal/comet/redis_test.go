@@ -49,10 +49,7 @@ func startRedisWith(t *testing.T, engine comet.Engine, set func(*redis.Config)) 
 	t.Helper()
 	store := memory.New(memory.Config{})
 	g := &redisGateway{gateway: startOver(t, engine, store, nil)}
-	ln, err := g.Listen(t.Context(), comet.Admin, "127.0.0.1:0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln, addr := listenAs(t, g.Gateway, engine, comet.Admin)
 	cfg := redis.Config{
 		Keys: g.hub, Groups: counted{store, &g.reads}, Clients: g.Gateway, Now: time.Now,
 		Limits: func() redis.Limits {
@@ -62,7 +59,7 @@ func startRedisWith(t *testing.T, engine comet.Engine, set func(*redis.Config)) 
 	}
 	set(&cfg)
 	ln.ServeRedis(redis.New(cfg), redis.Trust{Admin: true, Open: true})
-	g.addr = ln.Addr().String()
+	g.addr = addr
 	return g
 }
 

@@ -134,6 +134,9 @@ func (l *loop) read(c *conn, on bool) {
 	if on != (c.flags&paused == 0) {
 		c.flags ^= paused
 		l.engine(c).read(c)
+		if on {
+			l.decryptAgain(c)
+		}
 	}
 }
 

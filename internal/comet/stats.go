@@ -21,7 +21,9 @@ type Stats struct {
 	Redis   atomic.Int64 // connections that speak Redis now
 	Blocked atomic.Int64 // of these, those that wait for what is stored
 
-	Hungry atomic.Int64 // resumes that wait for room now
+	Hungry            atomic.Int64 // resumes that wait for room now
+	Handshakes        atomic.Int64 // of TLS, that succeeded
+	HandshakesResumed atomic.Int64 // of these, those that resumed a session
 
 	Rings atomic.Int64 // loops that send through an io_uring now
 

@@ -93,6 +93,9 @@ func (c *conn) holds() (n int) {
 	if c.aux.serving != nil {
 		n += c.aux.serving.bytes
 	}
+	if c.aux.secure != nil {
+		n += c.aux.secure.holds()
+	}
 	return n
 }
 
