@@ -90,6 +90,8 @@ type extra struct {
 	links     int // of those that the slots count, other nodes that follow
 	afar      int // likewise, connections of those nodes
 
+	doubt int64 // valid while doubtful: the first mid of those of which nobody knows whether they are stored
+
 	held  []*message.Message // by mid: what was fed while nothing could be released
 	bytes int                // of held
 	again bool               // the store is to be read to its end once more: who reads it now may have passed what is missing here
@@ -118,7 +120,7 @@ func (c *Channel) idle() bool { return c.state&scheduled == 0 && !c.waits() }
 
 // tidy drops c's extra if there is nothing in it.
 func (c *Channel) tidy() {
-	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 && x.links == 0 && len(x.held) == 0 && !x.again {
+	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 && x.links == 0 && len(x.held) == 0 && !x.again && c.state&doubtful == 0 {
 		c.extra = nil
 	}
 }

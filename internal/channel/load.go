@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"time"
@@ -210,7 +211,7 @@ func (h *Hub) releaseFirst(at place, unmoved error) (touched SinkSet) {
 	for c := at.channel; c.waits() && c.extra.queue[0].push.Expire == 0; {
 		p := c.extra.queue[0]
 		err := h.mintLive(at.bucket, c, c.newest(), p, now)
-		if err != nil && unmoved == nil {
+		if errors.Is(err, errLimit) && unmoved == nil {
 			return touched
 		}
 		c.extra.queue = c.extra.queue[1:]
@@ -218,7 +219,7 @@ func (h *Hub) releaseFirst(at place, unmoved error) (touched SinkSet) {
 		if err == nil {
 			touched |= h.releaseLive(c, p)
 		} else {
-			p.fail(unmoved)
+			p.fail(err)
 		}
 	}
 	return touched

@@ -12,6 +12,7 @@ import (
 //	the clock       above all of the bucket; below the mid limit
 //	the push        explicit: above the key's newest; it may be far behind the clock, or ahead of it
 //	the key itself  where its newest is ahead of clock and bucket: the next one; if live only, below the mid limit
+//	                where it is in doubt: the next one, live only, below all of which nobody knows whether they are stored
 //
 // What comes from the clock is remembered in bucket.last, so that no key has it twice. What is ahead of it is not, or one
 // explicit mid would take all keys of the bucket with it; nor does it move the mid limit, or it would take all
@@ -49,12 +50,26 @@ func (h *Hub) mint(b *bucket, newest int64, p *pending, now time.Time) error {
 func (h *Hub) mintLive(b *bucket, c *Channel, newest int64, p *pending, now time.Time) error {
 	if c.subscribers() > 0 {
 		p.unseen = false
+		if doubt := c.doubt(); doubt > 0 && newest == c.newest() {
+			return p.mintBelow(doubt, newest)
+		}
 		return h.mint(b, newest, p, now)
 	}
 	if !h.mintUnseen(b, p, now) {
 		return errLimit
 	}
 	p.unseen = p.mid <= newest
+	return nil
+}
+
+// mintBelow gives p, which is live only, the mid after newest, or fails it where that is not below doubt: if that is stored it comes to light later, and
+// who had seen a mid above it would never be sent it.
+func (p *pending) mintBelow(doubt, newest int64) error {
+	mid := align(newest + message.MidStep)
+	if mid >= doubt {
+		return errDoubt
+	}
+	p.mid = mid
 	return nil
 }
 

@@ -11,6 +11,9 @@ import (
 // errLimit is what a push fails with that would need a mid above the limit.
 var errLimit = fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable)
 
+// errDoubt is what a live-only push fails with that would hide a stored message.
+var errDoubt = fmt.Errorf("%w: the store does not say whether a message before it is stored", ErrUnavailable)
+
 // pending is a push under way.
 type pending struct {
 	call    *call

@@ -76,7 +76,7 @@ func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
 	for i, p := range w.pushes {
 		touched |= p.call.from
 		if p.push.Expire == 0 {
-			if errors.Is(broken, ErrUnknown) {
+			if errors.Is(broken, ErrUnknown) || broken != nil && w.channel.doubt() > 0 {
 				back = append(back, p)
 			} else {
 				touched |= h.releaseLive(w.channel, p)
@@ -159,10 +159,27 @@ func firstError(err, broken error) error {
 	return err
 }
 
+// fallIntoDoubt notes that nobody knows whether the message mid is stored. The bucket is locked.
+func (c *Channel) fallIntoDoubt(mid int64) {
+	x := c.more()
+	if c.state&doubtful == 0 || mid < x.doubt {
+		x.doubt = mid
+	}
+	c.state |= doubtful
+}
+
+// doubt returns the first mid of those of which nobody knows whether they are stored; 0: there is none above all that is known.
+func (c *Channel) doubt() int64 {
+	if c.state&doubtful == 0 || c.extra.doubt <= c.newest() {
+		return 0
+	}
+	return c.extra.doubt
+}
+
 // failStored fails a push that was not stored, or perhaps was.
 func (c *Channel) failStored(p *pending, err error) {
 	if errors.Is(err, ErrUnknown) {
-		c.state |= doubtful
+		c.fallIntoDoubt(p.mid)
 		if c.state&relayed != 0 {
 			c.state |= behind
 		}
