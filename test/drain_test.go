@@ -185,11 +185,41 @@ func busiestSecond(times []time.Time) (most int) {
 	return most
 }
 
+// stalls measures how late this process itself is: what it is late to see, it sees closer together. The returned function ends that, and
+// tells by how much at most.
+func stalls() (worst func() time.Duration) {
+	done, longest := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		const every = 5 * time.Millisecond
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		most, last := time.Duration(0), time.Now()
+		for {
+			select {
+			case <-tick.C:
+				now := time.Now()
+				most = max(most, now.Sub(last)-every)
+				last = now
+			case <-done:
+				longest <- most
+				return
+			}
+		}
+	}()
+	return func() time.Duration { close(done); return <-longest }
+}
+
+// allowed is how many may be seen in a second at a rate by who was late by so much at worst. The node leaves a tenth for that itself.
+func allowed(rate int, late time.Duration) int {
+	return rate + int(float64(rate)*max(late-50*time.Millisecond, 0).Seconds()+0.999)
+}
+
 // Subscribers of all loops are told at the rate and not faster, and each gets all that is pushed until then.
 func TestDrainKeepsItsRate(t *testing.T) {
 	t.Parallel()
 	const devices, rate = 60, 25
 	n := serve(t, "--loops", "3", "--drain-rate", fmt.Sprint(rate))
+	late := stalls()
 	all := make([]sentOff, devices)
 	var reading sync.WaitGroup
 	for i := range devices {
@@ -217,7 +247,7 @@ func TestDrainKeepsItsRate(t *testing.T) {
 	took := times[len(times)-1].Sub(times[0])
 	t.Logf("%d devices were told to go in %.1f s, at most %d of them in any second, with drain_rate = %d; %d messages were pushed meanwhile",
 		devices, took.Seconds(), most, rate, len(pushed))
-	if most > rate {
+	if most := busiestSecond(times); most > allowed(rate, late()) {
 		t.Errorf("%d devices were told to go within one second, want at most %d", most, rate)
 	}
 }
