@@ -27,7 +27,11 @@
 //
 // # What a push promises
 //
-// A Receipt with Stored set means that the message is durable. Pushes are never tried again
-// by this package: after an error other than an *Error of the server the message may or may
-// not have been taken, and pushing it again may double it.
+// A Receipt with Stored set means that the message is durable. A stored push has an idempotency key, random unless it is given
+// one, by which the server knows it: so Push tries again, at the next address if there are several, when a connection breaks, an
+// answer is lost, or a server cannot take it now, and the message is stored once. It gives up when its ctx ends, or after
+// PublisherConfig.RetryFor: then, after an error other than an *Error of the server that is not Unknown, the message may or may not
+// have been taken, and only pushing it with the same idempotency key is certain not to double it.
+//
+// A message that is live only is sent once.
 package client

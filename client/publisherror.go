@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Codes of an Error that a caller may decide on. There are more; Message says what to do.
@@ -19,6 +20,8 @@ type Error struct {
 	Status  int    `json:"-"`       // of the HTTP answer; 0 for one message of a batch
 	Code    string `json:"code"`    // one word, see the constants; empty when something else than gopush answered
 	Message string `json:"message"` // what is wrong and what to do, for people
+
+	RetryAfter time.Duration `json:"-"` // how long the server asks to wait; 0: it does not
 }
 
 func (e *Error) Error() string {
@@ -43,13 +46,13 @@ func (e *Error) Unknown() bool {
 }
 
 // newError reads the answer to a call that was refused.
-func newError(status int, answer []byte) *Error {
+func newError(resp *http.Response, answer []byte) *Error {
 	var body struct {
 		Error Error `json:"error"`
 	}
 	if err := json.Unmarshal(answer, &body); err != nil || body.Error.Code == "" {
-		return &Error{Status: status, Message: fmt.Sprintf("%.200q", answer)}
+		body.Error = Error{Message: fmt.Sprintf("%.200q", answer)}
 	}
-	body.Error.Status = status
+	body.Error.Status, body.Error.RetryAfter = resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"))
 	return &body.Error
 }

@@ -54,7 +54,7 @@ func (n *fakeNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // linesTo pushes to the server at url.
 func linesTo(t *testing.T, url string, complaints io.Writer) *linePusher {
 	t.Helper()
-	publisher, err := client.NewPublisher(client.PublisherConfig{Addr: url})
+	publisher, err := client.NewPublisher(client.PublisherConfig{Addr: url, RetryFor: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

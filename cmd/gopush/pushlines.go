@@ -90,7 +90,7 @@ func (l *linePusher) pushBatch(ctx context.Context, b batch) error {
 func (l *linePusher) pushes(b batch) []client.Push {
 	pushes := make([]client.Push, len(b.lines))
 	for i, line := range b.lines {
-		pushes[i] = client.Push{Key: l.cmd.Key, Payload: line, Expire: l.cmd.expire()}
+		pushes[i] = client.Push{Key: l.cmd.Key, Payload: line, Expire: l.cmd.expire(), IdempotencyKey: l.cmd.idemKey(b.first + i)}
 	}
 	return pushes
 }

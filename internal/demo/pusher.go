@@ -29,7 +29,7 @@ type pusher struct {
 }
 
 func newPusher(admin string, lines [][]byte, j *journal) (*pusher, error) {
-	api, err := client.NewPublisher(client.PublisherConfig{Addr: "http://" + admin})
+	api, err := client.NewPublisher(client.PublisherConfig{Addr: "http://" + admin, RetryFor: -1})
 	return &pusher{
 		api: api, history: "http://" + admin + "/v1/keys/",
 		lines: lines, next: make([]int, len(j.at)), journal: j,

@@ -39,7 +39,7 @@ type roomPusher struct {
 func newPushers(admins []string, rooms int, lines [][]byte, j *journal) (*pushers, error) {
 	p := &pushers{lines: lines, journal: j}
 	for _, addr := range admins {
-		node, err := client.NewPublisher(client.PublisherConfig{Addr: "http://" + addr})
+		node, err := client.NewPublisher(client.PublisherConfig{Addr: "http://" + addr, RetryFor: -1})
 		if err != nil {
 			return nil, err
 		}
