@@ -13,6 +13,9 @@ import (
 // soakTime is how long TestSoak lets peers come and go: make soak has minutes.
 var soakTime = flag.Duration("soak", 6*time.Second, "how long peers come and go in TestSoak")
 
+// soakCrowd is how many devices TestSoak has at a time.
+var soakCrowd = flag.Int("soak-devices", 0, "devices at a time in TestSoak; 0: 100, or 1000 where it takes more than a minute")
+
 // Peers come and go under load, well and badly behaved. No device misses a message, gets one twice or
 // out of order, and when all have left nothing is left of them: the node is what it was when the
 // first had come and gone.
@@ -43,6 +46,9 @@ func alone() bool { return *soakTime > time.Minute }
 
 // soakDevices is how many devices there are at a time.
 func soakDevices() int {
+	if *soakCrowd > 0 {
+		return *soakCrowd
+	}
 	if alone() {
 		return 1000
 	}

@@ -42,12 +42,17 @@ type device struct {
 	key  string
 	mid  int64 // of the last message that it has read
 	last int64 // its number
+
+	got map[int64]bool // nil: it keeps its place itself; else the node does, in a consumer group, and these are the numbers that came
 }
 
 func newSoak(n *node, devices int) *soak {
 	s := &soak{n: n, pushed: map[string]*atomic.Int64{toAll: new(atomic.Int64)}}
 	for i := range devices / 2 {
 		d := &device{key: fmt.Sprint("device", i)}
+		if i%5 == 4 {
+			d.got = map[int64]bool{}
+		}
 		s.devices = append(s.devices, d)
 		s.pushed[d.key] = new(atomic.Int64)
 	}
@@ -128,6 +133,14 @@ func (s *soak) visit(ctx context.Context, d *device) error {
 
 // readUpTo has d read until it has message last, the node ends the connection, or ctx ends.
 func (s *soak) readUpTo(ctx context.Context, d *device, last int64) error {
+	switch {
+	case d.got != nil:
+		return s.readGroup(ctx, d, last)
+	case d.key != toAll && rand.IntN(4) == 0:
+		return s.readStream(ctx, d, last)
+	case d.key == toAll && rand.IntN(4) == 0:
+		return s.watch(ctx)
+	}
 	r, err := s.open(d)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math"
 
@@ -108,8 +109,15 @@ func (h *history) writeTo(ctx context.Context, w io.Writer) error {
 	if err := h.writeMessages(ctx, w); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, tail)
-	return err
+	return toCaller(w, []byte(tail))
+}
+
+// toCaller writes a part of an answer. That it cannot is the caller's doing.
+func toCaller(w io.Writer, part []byte) error {
+	if _, err := w.Write(part); err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	return nil
 }
 
 // spaces is a piece of what makes up for messages that are gone.
@@ -117,17 +125,15 @@ const spaces = "                                                                
 
 func (h *history) writeMessages(ctx context.Context, w io.Writer) error {
 	if h.only != nil {
-		_, err := w.Write(h.only)
-		return err
+		return toCaller(w, h.only)
 	}
 	left := h.length
 	err := h.pages(ctx, func(page []byte, _ int64) error {
 		left -= int64(len(page))
-		_, err := w.Write(page)
-		return err
+		return toCaller(w, page)
 	})
 	for ; left > 0 && err == nil; left -= int64(len(spaces)) {
-		_, err = io.WriteString(w, spaces[:min(left, int64(len(spaces)))])
+		err = toCaller(w, []byte(spaces[:min(left, int64(len(spaces)))]))
 	}
 	return err
 }

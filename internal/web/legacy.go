@@ -49,8 +49,7 @@ type literal []byte
 func (b literal) size() int64 { return int64(len(b)) }
 
 func (b literal) writeTo(_ context.Context, w io.Writer) error {
-	_, err := w.Write(b)
-	return err
+	return toCaller(w, b)
 }
 
 // legacy is the paths of one edition on one listener.
@@ -171,6 +170,5 @@ func (a *answer) send(ctx context.Context, w http.ResponseWriter) error {
 			return err
 		}
 	}
-	_, err := io.WriteString(w, tail)
-	return err
+	return toCaller(w, []byte(tail))
 }

@@ -28,7 +28,10 @@ var (
 	errNoKey    = unauthorized("api_key_missing", "this listener needs an API key: send it as Authorization: Bearer SECRET or X-API-Key: SECRET (setting api_keys)")
 	errWrongKey = unauthorized("api_key_wrong", "this API key is not one of the setting api_keys")
 
-	errHost   = &problem{Status: http.StatusForbidden, Code: "host", Message: "this loopback listener was asked under a name that is not a loopback one; add the name to the setting allowed_hosts"}
+	errHost = &problem{Status: http.StatusForbidden, Code: "host", Message: "this loopback listener was asked under a name that is not a loopback one; add the name to the setting allowed_hosts"}
+	// errGone is that of a caller who has closed before it had the whole answer: nobody is told.
+	errGone = &problem{Status: http.StatusBadRequest, Code: "gone", Message: "the caller closed the connection before the end of the answer"}
+
 	errOrigin = &problem{Status: http.StatusForbidden, Code: "origin", Message: "a web page asked, from an origin that is not allowed; add the origin to the setting admin_origins"}
 )
 

@@ -1,12 +1,17 @@
 package web_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"gopush/internal/message"
 	"gopush/internal/web"
@@ -255,6 +260,38 @@ func TestHistoryThatFailsHalfwayIsCut(t *testing.T) {
 	defer resp.Body.Close()
 	if _, err := io.ReadAll(resp.Body); err == nil {
 		t.Error("GET messages with a store that fails halfway = a whole answer, want it cut")
+	}
+}
+
+// goneCaller is an answer of which nothing can be written: its caller has closed.
+type goneCaller struct{ *httptest.ResponseRecorder }
+
+func (goneCaller) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// That a caller closes while it is answered is its own doing: counted as that, and no error in the log.
+func TestCallerThatHasGoneIsNoErrorOfOurs(t *testing.T) {
+	t.Parallel()
+	n, _ := pages(t)
+	reg, log := prometheus.NewRegistry(), new(bytes.Buffer)
+	n.Metrics, n.Log = web.NewMetrics(reg), slog.New(slog.NewTextHandler(log, nil))
+	for _, path := range []string{"/1/msg/get?k=k1&m=0", "/1/time/get"} {
+		func() {
+			defer func() {
+				if p := recover(); p != http.ErrAbortHandler {
+					t.Errorf("GET %s of a caller who has gone: %v, want that the answer is given up", path, p)
+				}
+			}()
+			web.Public(n.Config).ServeHTTP(goneCaller{httptest.NewRecorder()}, httptest.NewRequest("GET", path, nil))
+		}()
+	}
+	got := 0.0
+	for name, count := range (&plainNode{n, reg}).counts(t) {
+		if strings.HasPrefix(name, "gopush_http_refused_total") && strings.Contains(name, `"gone"`) {
+			got += count
+		}
+	}
+	if got != 2 || log.Len() > 0 {
+		t.Errorf("counted %v with reason gone, want 2; logged %q, want nothing", got, log)
 	}
 }
 
