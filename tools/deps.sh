@@ -42,6 +42,7 @@ else
 	need "Redis client hiredis" libhiredis-dev /usr/include/hiredis/hiredis.h
 	need "Redis clients ioredis and node-redis" nodejs node
 	need "Redis clients ioredis and node-redis" npm npm
+	need "proxy in front of a node" haproxy haproxy
 	need "registry ZooKeeper" zookeeper /usr/share/java/zookeeper.jar
 	need "registry ZooKeeper" default-jre-headless java
 	need "registry etcd" etcd-server etcd

@@ -3,6 +3,7 @@ package comet
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -92,10 +93,10 @@ func (e *epoll) accept(l *loop, s *epollListener) {
 		return // closed after the event was found
 	}
 	for range maxAccepts {
-		fd, _, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, from, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case err == nil:
-			s.place(l, fd)
+			s.place(l, fd, from)
 		case err == unix.EAGAIN:
 			return
 		case err == unix.EINTR || err == unix.ECONNABORTED:
@@ -109,22 +110,39 @@ func (e *epoll) accept(l *loop, s *epollListener) {
 }
 
 // place gives an accepted socket to the loop with the fewest connections, l if that is as good.
-func (s *epollListener) place(l *loop, fd int) {
-	if !s.g.admit(s.kind) {
+func (s *epollListener) place(l *loop, fd int, from unix.Sockaddr) {
+	o, first, ok := s.g.receive(s.kind, addrPortOf(from))
+	if !ok {
 		unix.Close(fd)
 		return
 	}
 	best := s.g.lightest()
 	if best.load.Load() >= l.load.Load() {
-		s.begin(l, fd)
+		s.begin(l, fd, o, first)
 		return
 	}
-	best.do(func(l *loop) { s.begin(l, fd) })
+	best.do(func(l *loop) { s.begin(l, fd, o, first) })
 }
 
-// begin makes fd a connection of l that has sent nothing yet.
-func (s *epollListener) begin(l *loop, fd int) {
-	if c := l.addEpoll(s.Listener, fd); c != nil && s.tls != nil {
-		c.state = handshaking
+// begin makes fd a connection of l that comes from o, and is in state first.
+func (s *epollListener) begin(l *loop, fd int, o origin, first state) {
+	if c := l.addEpoll(s.Listener, fd); c != nil {
+		if c.state = first; first == sniffing {
+			c.state = s.begins()
+		}
+		l.setOrigin(c, o)
+	} else {
+		s.g.discount(&o)
 	}
+}
+
+// addrPortOf returns the address of a peer; not valid: it is no TCP.
+func addrPortOf(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
 }

@@ -58,7 +58,7 @@ func (v *void) dispatch(*loop)        {}
 func (v *void) end()                  {}
 func (v *void) shutdown(*loop, *conn) {}
 func (v *void) close(*loop, *conn)    {}
-func (v *void) peer(*conn) string     { return "nobody" }
+func (v *void) peer(*conn) string     { return "127.0.0.1:5" }
 
 // newVoidGateway returns a gateway of one loop whose connections are in a void. It does not run.
 func newVoidGateway(tb testing.TB, keys Keys) (*Gateway, *void) {

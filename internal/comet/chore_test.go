@@ -171,7 +171,7 @@ func subscriber(t *testing.T, pair func() (ours, peer net.Conn), g *Gateway, ln 
 	ours, peer := pair()
 	peer.SetDeadline(time.Now().Add(10 * time.Second))
 	g.open.Add(1)
-	g.adopt(ln, ours, func(l *loop, c *conn) { l.subscribe(c, wire.Sub{Key: key, Heartbeat: time.Minute}, 0) })
+	g.adopt(ln, ours, origin{}, func(l *loop, c *conn) { l.subscribe(c, wire.Sub{Key: key, Heartbeat: time.Minute}, 0) })
 	if _, err := io.ReadFull(peer, make([]byte, len(wire.TextHeartbeat))); err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func (l *loop) client(c *conn, r *redisConn) redis.Client {
 	now := l.seconds()
 	return redis.Client{
 		ID: r.session.ID(), Session: r.session, Subscriptions: r.session.Subscriptions,
-		Addr: l.engine(c).peer(c), LAddr: l.g.all()[c.from].addr.String(),
+		Addr: l.peer(c), LAddr: l.g.all()[c.from].addr.String(),
 		Age: time.Duration(now-r.began) * tick, Idle: time.Duration(now-max(r.active, r.began)) * tick,
 		Blocked: r.wait != nil && r.wait.state != follower,
 	}

@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,15 @@ type Limits struct {
 	MaxArguments       int   // of a command of Redis
 	MaxSubscriptions   int   // of one connection that speaks Redis; 0: unlimited
 	MaxConnections     int   // in all, HTTP included; past it those of public listeners are refused
+
+	MaxPerAddress           int // connections of one address to public listeners; 0: unlimited
+	MaxHandshakesPerAddress int // new ones within a second; 0: unlimited
+
+	// Whom connections and handshakes are taken to be forwarded for that come from these is what they say of it. RequireProxyHeader
+	// has each connection of theirs begin with a header of the PROXY protocol.
+	TrustedProxies     []netip.Prefix
+	RequireProxyHeader bool
+
 	FirstPacketTimeout time.Duration
 	MinHeartbeat       time.Duration
 }
@@ -130,6 +140,8 @@ type Gateway struct {
 	tlsBuffers  tlsBuffers // set by New, never changed
 	handshakes  *pool
 	calculating chan struct{} // has room for as many handshakes as may calculate at once
+
+	addresses addresses
 
 	open         atomic.Int64   // connections, those handed to net/http included
 	redisIDs     atomic.Int64   // connections that ever spoke Redis

@@ -38,6 +38,7 @@ type state uint8
 
 const (
 	free        state = iota // not a connection now
+	announced                // a PROXY header may come first
 	handshaking              // TLS
 	sniffing                 // nothing decided
 	inRESP                   // the first command

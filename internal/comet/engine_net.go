@@ -6,7 +6,11 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
+
+	"gopush/internal/wire/proxy"
 )
 
 // The net.Conn engine: for systems without epoll. A goroutine reads each
@@ -57,33 +61,121 @@ func (g *Gateway) acceptNet(ctx context.Context, ln *Listener, socket net.Listen
 			case <-ctx.Done():
 			case <-time.After(acceptRetry):
 			}
-		case !g.admit(ln.kind):
-			nc.Close()
-		case tlsConfig != nil:
-			g.wg.Go(func() { g.handshakeTLS(ctx, ln, tls.Server(nc, tlsConfig)) })
 		default:
-			g.adoptNew(ln, nc)
+			g.placeNet(ctx, ln, nc, tlsConfig)
 		}
 	}
 }
 
+// placeNet gives an accepted connection to a loop, if it may come in: with TLS when its handshake has ended.
+func (g *Gateway) placeNet(ctx context.Context, ln *Listener, nc net.Conn, tlsConfig *tls.Config) {
+	o, first, ok := g.receive(ln.kind, remoteAddrPort(nc))
+	switch {
+	case !ok:
+		nc.Close()
+	case tlsConfig != nil:
+		g.wg.Go(func() { g.handshakeTLS(ctx, ln, nc, tlsConfig, o, first) })
+	default:
+		g.adoptNew(ln, nc, o, first)
+	}
+}
+
+// remoteAddrPort returns the address of nc's peer; not valid: it is no TCP.
+func remoteAddrPort(nc net.Conn) netip.AddrPort {
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return unmapped(tcp.AddrPort())
+}
+
 // handshakeTLS does what may block, then gives the connection to a loop.
-func (g *Gateway) handshakeTLS(ctx context.Context, ln *Listener, nc *tls.Conn) {
+func (g *Gateway) handshakeTLS(ctx context.Context, ln *Listener, plain net.Conn, tlsConfig *tls.Config, o origin, first state) {
 	ctx, cancel := context.WithTimeout(ctx, g.limits.Load().FirstPacketTimeout)
 	defer cancel()
+	if first == announced {
+		var why Reason
+		if plain, o, why = g.awaitIntroduction(ctx, ln.kind, plain); why != 0 {
+			g.giveUp(plain, &o, why)
+			return
+		}
+	}
+	nc := tls.Server(plain, tlsConfig)
 	if err := nc.HandshakeContext(ctx); err != nil {
-		nc.Close()
-		g.open.Add(-1)
-		g.Stats.Closed[HandshakeFailed].Add(1)
-		g.cfg.Log.Debug("TLS handshake failed", "peer", nc.RemoteAddr(), "err", err)
+		g.cfg.Log.Debug("TLS handshake failed", "peer", o.remote(plain), "err", err)
+		g.giveUp(nc, &o, HandshakeFailed)
 		return
 	}
 	g.countHandshake(nc)
-	g.adoptNew(ln, nc)
+	g.adoptNew(ln, nc, o, sniffing)
 }
 
-func (g *Gateway) adoptNew(ln *Listener, nc net.Conn) {
-	g.lightest().do(func(l *loop) { l.addNet(ln, nc) })
+// giveUp closes a connection that is no loop's yet.
+func (g *Gateway) giveUp(nc net.Conn, o *origin, why Reason) {
+	nc.Close()
+	g.open.Add(-1)
+	g.Stats.Closed[why].Add(1)
+	g.discount(o)
+}
+
+// awaitIntroduction reads the PROXY header of nc, which a trusted proxy may send first, and returns a connection with all that came behind it.
+func (g *Gateway) awaitIntroduction(ctx context.Context, kind Kind, nc net.Conn) (_ net.Conn, o origin, why Reason) {
+	defer context.AfterFunc(ctx, func() { nc.SetReadDeadline(time.Now()) })()
+	var b []byte
+	for {
+		b = slices.Grow(b, netReadBuffer)
+		n, err := nc.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if n == 0 && err != nil {
+			return nc, o, FirstPacketTimeout
+		}
+		h, err := proxy.Parse(b)
+		switch {
+		case err == proxy.ErrNone && !g.limits.Load().RequireProxyHeader:
+		case err != nil:
+			return nc, o, BadProxyHeader
+		case h.Size == 0:
+			continue
+		default:
+			o, why = g.originOf(kind, &h)
+		}
+		return &begun{nc, b[h.Size:]}, o, why
+	}
+}
+
+// begun is a connection of which something was read.
+type begun struct {
+	net.Conn
+	unread []byte // owned by the reader
+}
+
+func (c *begun) Read(p []byte) (int, error) {
+	if len(c.unread) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.unread)
+	c.unread = c.unread[n:]
+	return n, nil
+}
+
+// CloseWrite tells the peer that nothing more comes.
+func (c *begun) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// adoptNew makes nc, which comes from o, a connection of a loop, in state first.
+func (g *Gateway) adoptNew(ln *Listener, nc net.Conn, o origin, first state) {
+	g.lightest().do(func(l *loop) {
+		if c := l.addNet(ln, nc); c != nil {
+			c.state = first
+			l.setOrigin(c, o)
+		} else {
+			g.discount(&o)
+		}
+	})
 }
 
 // acceptFailed counts an accept that failed and logs it at most once a second.

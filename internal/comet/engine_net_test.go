@@ -31,7 +31,7 @@ func TestWhatIsBeingWrittenDoesNotWait(t *testing.T) {
 	ours, peer := net.Pipe() // takes nothing that is not read
 	peer.SetDeadline(time.Now().Add(10 * time.Second))
 	g.open.Add(1)
-	g.adopt(ln, ours, func(l *loop, c *conn) { l.subscribe(c, wire.Sub{Key: "k", Heartbeat: time.Minute}, 0) })
+	g.adopt(ln, ours, origin{}, func(l *loop, c *conn) { l.subscribe(c, wire.Sub{Key: "k", Heartbeat: time.Minute}, 0) })
 	if _, err := io.ReadFull(peer, make([]byte, len(wire.TextHeartbeat))); err != nil {
 		t.Fatal(err)
 	}

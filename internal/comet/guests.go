@@ -61,9 +61,13 @@ func (l *loop) isLink(c *conn, name, b []byte) bool {
 }
 
 func (l *loop) giveAway(c *conn, unread []byte, count *atomic.Int64, serve func(net.Conn, []byte)) {
-	nc := l.detach(c)
+	nc, o := l.detach(c)
 	if nc == nil {
 		return
+	}
+	l.g.discount(&o)
+	if o.forwarded {
+		nc = &guest{nc, o}
 	}
 	l.g.open.Add(-1)
 	count.Add(1)

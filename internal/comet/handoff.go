@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type handed struct {
 	net.Conn
 	unread []byte // owned by the reader
 	g      *Gateway
+	origin origin // counts until the connection is closed
 	once   sync.Once
 
 	written atomic.Int64 // bytes
@@ -45,9 +47,15 @@ func (c *handed) Written() int64 { return c.written.Load() }
 
 // Close closes the connection and gives its place free.
 func (c *handed) Close() error {
-	c.once.Do(func() { c.g.open.Add(-1) })
+	c.once.Do(func() {
+		c.g.open.Add(-1)
+		c.g.discount(&c.origin)
+	})
 	return c.Conn.Close()
 }
+
+// RemoteAddr returns the address that the connection comes from.
+func (c *handed) RemoteAddr() net.Addr { return c.origin.remote(c.Conn) }
 
 // CloseWrite tells the peer that nothing more comes, for net/http to close politely.
 func (c *handed) CloseWrite() error {
@@ -60,28 +68,30 @@ func (c *handed) CloseWrite() error {
 // handOver gives c's socket to net/http, with all that was read of it.
 func (l *loop) handOver(c *conn, unread []byte) {
 	ln := l.g.all()[c.from]
-	if nc := l.detach(c); nc != nil {
+	if nc, o := l.detach(c); nc != nil {
 		l.g.Stats.HandedToHTTP.Add(1)
-		ln.push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g})
+		ln.push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g, origin: o})
 	}
 }
 
-// detach takes c's socket out of the loop, or returns nil: it has failed.
-func (l *loop) detach(c *conn) net.Conn {
+// detach takes c's socket out of the loop, or returns nil: it has failed. Its origin counts still.
+func (l *loop) detach(c *conn) (net.Conn, origin) {
 	if l.settle(c); c.state == free {
-		return nil
+		return nil, origin{}
 	}
 	nc, err := l.engine(c).detach(l, c)
 	if err == nil && c.flags&secured != 0 {
 		nc = c.aux.secure.detach(nc, c.out.rest())
 	}
+	o := l.takeOrigin(c)
 	l.remove(c)
 	if err != nil {
 		l.g.open.Add(-1)
 		l.g.Stats.Closed[Failed].Add(1)
-		return nil
+		l.g.discount(&o)
+		return nil, origin{}
 	}
-	return nc
+	return nc, o
 }
 
 // Subscribe serves GET /sub on a connection that net/http has: a handshake after other
@@ -101,7 +111,14 @@ func (ln *Listener) Subscribe() http.Handler {
 			writeRefusal(w, refusal)
 			return
 		}
-		if err := ln.takeBack(w, reply, deflate, r.URL.Query()); err != nil {
+		o, refused := g.forwardedFor(r, requestPeer(r))
+		if refused != nil {
+			g.Stats.Closed[refused.why].Add(1)
+			writeRefusal(w, refused.answer())
+			return
+		}
+		if err := ln.takeBack(w, reply, deflate, r.URL.Query(), o); err != nil {
+			g.discount(&o)
 			g.cfg.Log.Debug("handshake not taken over", "err", err)
 		}
 	})
@@ -118,8 +135,14 @@ func writeRefusal(w http.ResponseWriter, refusal *ws.HandshakeError) {
 	http.Error(w, refusal.Reason, refusal.Status)
 }
 
-// takeBack makes net/http's connection a loop's again, and has it subscribe.
-func (ln *Listener) takeBack(w http.ResponseWriter, reply []byte, deflate bool, query url.Values) error {
+// requestPeer returns the address that r came from; not valid: it is not known.
+func requestPeer(r *http.Request) netip.Addr {
+	a, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return unmapped(a).Addr()
+}
+
+// takeBack makes net/http's connection a loop's again, and has it subscribe. It comes from o, if that says anything.
+func (ln *Listener) takeBack(w http.ResponseWriter, reply []byte, deflate bool, query url.Values, o origin) error {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
 		return errors.ErrUnsupported
@@ -132,8 +155,13 @@ func (ln *Listener) takeBack(w http.ResponseWriter, reply []byte, deflate bool, 
 	if h, ok := nc.(*handed); ok {
 		unread = append(unread, bytes.Clone(h.unread)...)
 		nc = h.Conn // it keeps its place among the open connections
+		if o == (origin{}) {
+			o = h.origin
+		} else {
+			ln.g.discount(&h.origin)
+		}
 	}
-	ln.g.adopt(ln, nc, func(l *loop, c *conn) {
+	ln.g.adopt(ln, nc, o, func(l *loop, c *conn) {
 		if l.upgraded(c, reply, deflate, query); c.state != free {
 			l.input(c, unread)
 		}
@@ -143,7 +171,7 @@ func (ln *Listener) takeBack(w http.ResponseWriter, reply []byte, deflate bool, 
 
 // adopt makes nc a connection of a loop, which then is told to begin with it. It is counted as
 // open already.
-func (g *Gateway) adopt(from *Listener, nc net.Conn, begin func(*loop, *conn)) {
+func (g *Gateway) adopt(from *Listener, nc net.Conn, o origin, begin func(*loop, *conn)) {
 	l, s := g.lightest(), secureOf(nc)
 	if s != nil {
 		nc = s.away.Conn
@@ -154,12 +182,15 @@ func (g *Gateway) adopt(from *Listener, nc net.Conn, begin func(*loop, *conn)) {
 		nc.Close()
 		g.open.Add(-1)
 		g.Stats.Closed[Failed].Add(1)
+		g.discount(&o)
 	default:
 		l.do(func(l *loop) {
 			c := l.take(from, fd, nc)
 			if c == nil {
+				g.discount(&o)
 				return
 			}
+			l.setOrigin(c, o)
 			if s != nil {
 				l.attach(c, s)
 			}

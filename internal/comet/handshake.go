@@ -200,6 +200,6 @@ func (l *loop) abortHandshake(c *conn) {
 
 // handshakeFailed closes c. What crypto/tls had to say of it has been sent.
 func (l *loop) handshakeFailed(c *conn, err error) {
-	l.g.cfg.Log.Debug("TLS handshake failed", "peer", l.engine(c).peer(c), "err", err)
+	l.g.cfg.Log.Debug("TLS handshake failed", "peer", l.peer(c), "err", err)
 	l.finish(c, HandshakeFailed)
 }

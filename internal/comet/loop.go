@@ -58,6 +58,7 @@ type loop struct {
 	delivered   int64 // messages to connections, not yet in Stats
 	wheel       wheel
 	scales      scales
+	origins     map[uint32]origin // by index, of connections whose peer's address is not all there is to know
 	hungry      hungry
 	buf         []byte // what was read last
 	encoder     wire.Encoder
@@ -273,6 +274,10 @@ func (l *loop) remove(c *conn) {
 	l.unsubscribe(c)
 	l.wheel.remove(&l.conns, c)
 	l.unweigh(c)
+	if len(l.origins) > 0 {
+		o := l.takeOrigin(c)
+		l.g.discount(&o)
+	}
 	index := c.index
 	*c = conn{}
 	l.conns.give(index)
@@ -295,7 +300,7 @@ func (l *loop) close(c *conn, why Reason) {
 	}
 	l.g.Stats.Closed[why].Add(1)
 	if why == Slow {
-		l.g.cfg.Log.Info("closed a slow connection", "peer", l.engine(c).peer(c), "pending_bytes", c.out.bytes, "pending_messages", c.out.messages)
+		l.g.cfg.Log.Info("closed a slow connection", "peer", l.peer(c), "pending_bytes", c.out.bytes, "pending_messages", c.out.messages)
 	} else {
 		l.debugClose(c, why)
 	}
@@ -312,7 +317,7 @@ func (l *loop) close(c *conn, why Reason) {
 
 func (l *loop) debugClose(c *conn, why Reason) {
 	if log := l.g.cfg.Log; log.Enabled(context.Background(), slog.LevelDebug) {
-		log.Debug("connection closed", "reason", why.String(), "peer", l.engine(c).peer(c))
+		log.Debug("connection closed", "reason", why.String(), "peer", l.peer(c))
 	}
 }
 
@@ -321,7 +326,7 @@ func (l *loop) expired(c *conn) {
 	switch c.state {
 	case handshaking:
 		l.close(c, HandshakeFailed)
-	case sniffing, inRESP, inHead, checking:
+	case announced, sniffing, inRESP, inHead, checking:
 		l.close(c, FirstPacketTimeout)
 	case flushing, lingering:
 		l.close(c, Lingered)

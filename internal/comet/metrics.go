@@ -29,6 +29,7 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	counter(reg, "gopush_tls_handshakes_resumed_total", "Of these, those that resumed a session.", nil, &s.HandshakesResumed)
 	gauge(reg, "gopush_tls_handshakes", "TLS handshakes under way.", g.handshakes.workers)
 	gauge(reg, "gopush_connections", "Connections open, HTTP included.", func() int64 { return g.open.Load() })
+	gauge(reg, "gopush_addresses", "Addresses that connections are counted by, where max_connections_per_address or max_handshakes_per_address is set.", g.addresses.known)
 	gauge(reg, "gopush_redis_connections", "Connections open that speak Redis.", s.Redis.Load)
 	gauge(reg, "gopush_redis_connections_blocked", "Of these, those that wait for a message, as XREAD BLOCK does.", s.Blocked.Load)
 	gauge(reg, "gopush_io_uring_loops", "Event loops that send in batches through an io_uring.", s.Rings.Load)

@@ -34,7 +34,7 @@ func (l *loop) beginPushing(c *conn, b []byte) bool {
 	if _, strict := http1.Parse(&l.calls.request, b, l.pushLimits()); !strict {
 		return false
 	}
-	c.more().serving = &serving{pusher: *pusher, peer: l.engine(c).peer(c)}
+	c.more().serving = &serving{pusher: *pusher, peer: l.peer(c)}
 	c.state = served
 	return true
 }

@@ -64,8 +64,10 @@ func (l *loop) beginRedis(c *conn, s *redisService) {
 			return
 		}
 	}
-	r := &redisConn{server: s.server, trusted: s.trust.Admin, began: l.seconds()}
-	r.session = s.server.NewSession(l.g.redisIDs.Add(1), s.trust)
+	trust := s.trust
+	trust.Open = trust.Open && !l.far(c)
+	r := &redisConn{server: s.server, trusted: trust.Admin, began: l.seconds()}
+	r.session = s.server.NewSession(l.g.redisIDs.Add(1), trust)
 	c.more().serving = &serving{redis: r, partial: true}
 	c.state = served
 	c.variant = wire.Redis

@@ -62,6 +62,8 @@ func (l *loop) consume(c *conn, b []byte) (used int) {
 // state; neither means that more bytes are needed.
 func (l *loop) session(c *conn, b []byte) int {
 	switch c.state {
+	case announced:
+		return l.introduce(c, b)
 	case handshaking:
 		return l.shake(c, b)
 	case sniffing:

@@ -80,7 +80,7 @@ func TestAConnectionThatComesAfterTheEndIsClosed(t *testing.T) {
 
 			ours, peers := socketPair(t)
 			g.open.Add(1)
-			g.adopt(ln, ours, func(*loop, *conn) { t.Error("the connection was served") })
+			g.adopt(ln, ours, origin{}, func(*loop, *conn) { t.Error("the connection was served") })
 			peers.SetReadDeadline(time.Now().Add(10 * time.Second))
 			if n, err := peers.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
 				t.Errorf("Read = %d, %v, want the connection closed", n, err)

@@ -118,8 +118,29 @@ func (l *loop) handshake(c *conn, b []byte, size int) int {
 		l.refuseHTTP(c, refusal, why)
 		return size
 	}
+	if !l.forwarded(c, r) {
+		return size
+	}
 	l.upgraded(c, reply, deflate, r.URL.Query())
 	return size
+}
+
+// forwarded has c come from where the handshake r says, if a trusted proxy sent it; false: it is refused for that.
+func (l *loop) forwarded(c *conn, r *http.Request) bool {
+	if len(l.g.limits.Load().TrustedProxies) == 0 {
+		return true
+	}
+	o, refused := l.g.forwardedFor(r, l.peerAddr(c).Addr())
+	if refused != nil {
+		l.refuseHTTP(c, refused.answer(), refused.why)
+		return false
+	}
+	if o != (origin{}) {
+		before := l.takeOrigin(c)
+		l.g.discount(&before)
+		l.setOrigin(c, o)
+	}
+	return true
 }
 
 // isSubscription tells whether r asks for the WebSocket dialect.

@@ -53,6 +53,9 @@ const (
 	AuthFailed                           // the token could not be checked, or too many wait for that
 	ResumeFailed                         // what it missed could not be read
 	MaxConnections                       // max_connections
+	AddressLimit                         // max_connections_per_address
+	AddressRate                          // max_handshakes_per_address
+	BadProxyHeader                       // trusted_proxies: no PROXY header, or a malformed one; or what they say disagrees
 	HandshakeFailed                      // TLS
 	Kicked                               // closed on request, or its token or API key was taken away
 	Draining                             // the node is drained: told to go, or came to subscribe
@@ -69,6 +72,7 @@ var reasonNames = [numReasons]string{
 	BadFrame: "bad_frame", BadHeartbeat: "bad_heartbeat", TooLong: "too_long", OriginRefused: "origin_refused",
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
 	WrongNode: "wrong_node", AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
+	AddressLimit: "max_connections_per_address", AddressRate: "max_handshakes_per_address", BadProxyHeader: "bad_proxy_header",
 	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Draining: "draining", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
 }
 

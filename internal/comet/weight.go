@@ -244,6 +244,6 @@ func (g *Gateway) tellShed(l *loop, c *conn) {
 	if now-last >= int64(time.Second) && g.shedLogged.CompareAndSwap(last, now) {
 		g.cfg.Log.Warn("connections hold more than max_memory_bytes: those that hold most are closed",
 			"max_memory_bytes", g.limits.Load().MaxMemory, "held", g.Held(), "closed", g.Stats.Closed[Memory].Load()+1,
-			"peer", l.engine(c).peer(c), "bytes", c.aux.weight.bytes)
+			"peer", l.peer(c), "bytes", c.aux.weight.bytes)
 	}
 }

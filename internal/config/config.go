@@ -43,6 +43,8 @@ type Config struct {
 	AllowedOrigins    []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may subscribe on a public listener, as https://example.com; none: any origin."`
 	AdminOrigins      []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may ask an admin or ops listener without an API key, where a program may; none: no foreign one."`
 	TrustedNetworks   []netip.Prefix `group:"access" placeholder:"CIDR" help:"Networks from which the legacy admin paths need no API key, as 10.0.0.0/8."`
+	TrustedProxies    []netip.Prefix `group:"access" reload:"yes" placeholder:"CIDR" help:"Networks of proxies and balancers, as 10.0.0.5/32, of which it is believed whom they forward: by the PROXY protocol (1 and 2) on any listener, by X-Forwarded-For or Forwarded over HTTP and WebSocket."`
+	ProxyProtocol     string         `group:"access" default:"optional" oneof:"optional,required" reload:"yes" help:"Whether connections from trusted_proxies must begin with a header of the PROXY protocol (required), or may (optional). Where a proxy passes on what strangers send and writes no header itself, leave it out of trusted_proxies."`
 
 	// Where messages are kept.
 	Data          string   `group:"store" default:"./gopush-data" help:"Directory of the embedded store; made if absent."`
@@ -90,6 +92,8 @@ type Config struct {
 	MaxSubscribersPerKey          int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
 	MaxPatterns                   int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`
 	MaxConnections                int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
+	MaxConnectionsPerAddress      int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections of one address (IPv6: one /64) to public listeners; those from loopback and of trusted_proxies themselves are not counted; 0: any number, since many devices may share an address."`
+	MaxHandshakesPerAddress       int      `group:"limits" default:"0" min:"0" reload:"yes" help:"New connections of one address (IPv6: one /64) to public listeners within a second; 0: any number."`
 	MinHeartbeat                  Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
 	StoreTimeout                  Duration `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
 

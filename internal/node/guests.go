@@ -38,7 +38,8 @@ func (n *Node) serveGuests(ln *comet.Listener, addr config.Address) {
 	}
 	if n.rpc != nil {
 		ln.ServeRPC(legacyrpc.First, func(conn net.Conn, unread []byte) {
-			go n.rpc.Serve(&begun{conn, unread}, addr.Loopback()) // until n.rpc is closed
+			near := addr.Loopback() && !comet.Forwarded(conn)
+			go n.rpc.Serve(&begun{conn, unread}, near) // until n.rpc is closed
 		})
 	}
 }

@@ -59,7 +59,7 @@ func settingsOf(cfg *config.Config) *web.Settings {
 	return &web.Settings{
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
 		DefaultExpire: time.Duration(cfg.DefaultExpire), OpenHistory: cfg.LegacyHistory == "open",
-		APIKeys: auth.NewAPIKeys(secrets), TrustedNetworks: cfg.TrustedNetworks,
+		APIKeys: auth.NewAPIKeys(secrets), TrustedNetworks: cfg.TrustedNetworks, TrustedProxies: cfg.TrustedProxies,
 		AllowedHosts: cfg.AllowedHosts, AdminOrigins: cfg.AdminOrigins,
 	}
 }
@@ -75,6 +75,8 @@ func limitsOf(cfg *config.Config) comet.Limits {
 		MaxPendingBytes: int(cfg.MaxPendingBytes), MaxPendingMessages: cfg.MaxPendingMessages,
 		MaxArguments: cfg.MaxArguments, MaxSubscriptions: cfg.MaxSubscriptionsPerConnection,
 		MaxConnections: cfg.MaxConnections, MaxMemory: maxMemory(cfg),
+		MaxPerAddress: cfg.MaxConnectionsPerAddress, MaxHandshakesPerAddress: cfg.MaxHandshakesPerAddress,
+		TrustedProxies: cfg.TrustedProxies, RequireProxyHeader: cfg.ProxyProtocol == "required",
 		FirstPacketTimeout: time.Duration(cfg.FirstPacketTimeout), MinHeartbeat: time.Duration(cfg.MinHeartbeat),
 	}
 	l.MaxCommandBytes[comet.Public] = aroundMessage

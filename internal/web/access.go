@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"gopush/internal/wire/proxy"
 )
 
 // guard says who may ask for a route.
@@ -26,39 +28,77 @@ func (l *listener) admit(c caller, g guard) error {
 		return nil
 	}
 	s := l.cfg.Settings()
+	if c.err != nil {
+		return c.err
+	}
 	if secret := c.credential(); secret != "" && s.APIKeys.Len() > 0 {
 		if _, ok := s.APIKeys.Check(secret); !ok {
 			return errWrongKey
 		}
 		return nil
 	}
-	switch {
-	case l.trust.Loopback && !s.local(c.host):
+	switch trust := l.trust.of(&c); {
+	case trust.Loopback && !s.local(c.host):
 		return errHost
-	case !l.trust.Loopback && (g != trusted || !s.trusts(c.peer)):
+	case !trust.Loopback && c.proxied:
+		return errProxied
+	case !trust.Loopback && (g != trusted || !s.trusts(c.peer)):
 		return errNoKey
-	case !s.allowsOrigin(c, l.trust):
+	case !s.allowsOrigin(c, trust):
 		return errOrigin
 	}
 	return nil
 }
 
+// of returns what a listener's address says of c. On a loopback listener whoever comes from elsewhere was forwarded: by a proxy
+// of this machine, for somebody who is not.
+func (t Trust) of(c *caller) Trust {
+	peer, err := netip.ParseAddrPort(c.peer)
+	return Trust{Loopback: t.Loopback && !c.proxied && err == nil && peer.Addr().Unmap().IsLoopback()}
+}
+
 // caller is what a request tells of who sent it. Of header fields it has the values; "": absent.
 type caller struct {
 	host          string
-	peer          string // IP:PORT
+	peer          string // IP:PORT, of who stands behind trusted proxies
+	proxied       bool   // a proxy that is not trusted forwards for somebody
+	err           error  // proxies do not agree on who it is
 	authorization string
 	apiKey        string // X-API-Key
 	origin        string
 	site          string // Sec-Fetch-Site
 }
 
-func callerOf(r *http.Request) caller {
-	return caller{
+func (l *listener) callerOf(r *http.Request) caller {
+	c := caller{
 		host: r.Host, peer: r.RemoteAddr,
 		authorization: r.Header.Get("Authorization"), apiKey: r.Header.Get("X-API-Key"),
 		origin: r.Header.Get("Origin"), site: r.Header.Get("Sec-Fetch-Site"),
 	}
+	l.cfg.Settings().lookBehindProxies(&c, r.Header)
+	return c
+}
+
+// lookBehindProxies finds who stands behind the proxies of trusted_proxies that c came through.
+func (s *Settings) lookBehindProxies(c *caller, h http.Header) {
+	from, _ := netip.ParseAddrPort(c.peer)
+	peer := from.Addr().Unmap().WithZone("")
+	client, forwarded, err := proxy.Client(peer, h, s.trustsProxy)
+	switch {
+	case err != nil:
+		c.err = errDisagree
+	case !forwarded:
+	case !s.trustsProxy(peer):
+		c.proxied = true
+	case !client.IsValid():
+		c.peer = "unknown"
+	default:
+		c.peer = netip.AddrPortFrom(client, 0).String()
+	}
+}
+
+func (s *Settings) trustsProxy(a netip.Addr) bool {
+	return slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // credential returns the secret that c shows, "" if none.
@@ -91,8 +131,7 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 }
 
-// trusts tells whether the peer at addr, "IP:PORT", is in a trusted network. What a proxy
-// says of whom it asks for does not count.
+// trusts tells whether the peer at addr, "IP:PORT", is in a trusted network.
 func (s *Settings) trusts(addr string) bool {
 	peer, err := netip.ParseAddrPort(addr)
 	if err != nil {

@@ -46,6 +46,26 @@ func TestAccess(t *testing.T) {
 		{"trusted network, web page by a name made for it", false, legacy, []string{"From: 10.1.2.3:4", "Host: evil.example", "Origin: http://evil.example"}, "origin"},
 		{"trusted network, allowed page", false, legacy, []string{"From: 10.1.2.3:4", "Origin: https://console.example"}, ""},
 
+		{"trusted network through a trusted proxy", false, legacy, []string{"From: 10.9.0.1:4", "X-Forwarded-For: 10.1.2.3"}, ""},
+		{"trusted network through a trusted proxy, by Forwarded", false, legacy, []string{"From: 10.9.0.1:4", "Forwarded: for=10.1.2.3"}, ""},
+		{"stranger through a trusted proxy", false, legacy, []string{"From: 10.9.0.1:4", "X-Forwarded-For: 10.1.2.3, 203.0.113.1"}, "api_key_missing"},
+		{"somebody hidden by a trusted proxy", false, legacy, []string{"From: 10.9.0.1:4", "X-Forwarded-For: unknown"}, "api_key_missing"},
+		{"trusted network through a proxy that is not", false, legacy, []string{"From: 10.1.2.3:4", "X-Forwarded-For: 10.1.2.4"}, "proxied"},
+		{"key through a proxy that is not trusted", false, legacy, []string{"From: 10.2.2.3:4", "X-Forwarded-For: 10.1.2.4", "X-API-Key: s3cret"}, ""},
+		{"proxies that disagree", false, legacy, []string{"From: 10.9.0.1:4", "X-Forwarded-For: 10.1.2.3", "Forwarded: for=10.1.2.4"}, "forwarded"},
+		{"proxies that agree", false, legacy, []string{"From: 10.9.0.1:4", "X-Forwarded-For: 10.1.2.3", "Forwarded: for=10.1.2.3"}, ""},
+
+		{"loopback, stranger through a trusted proxy", true, v1, []string{"From: 127.0.0.9:5", "X-Forwarded-For: 203.0.113.1"}, "api_key_missing"},
+		{"loopback, key through a trusted proxy", true, v1, []string{"From: 127.0.0.9:5", "X-Forwarded-For: 203.0.113.1", "X-API-Key: s3cret"}, ""},
+		{"loopback through a trusted proxy", true, v1, []string{"From: 127.0.0.9:5", "X-Forwarded-For: 127.0.0.1"}, ""},
+		{"loopback, a claim to be near", true, v1, []string{"From: 127.0.0.9:5", "X-Forwarded-For: 127.0.0.1, 203.0.113.1"}, "api_key_missing"},
+		{"loopback, trusted proxy for itself", true, v1, []string{"From: 127.0.0.9:5"}, ""},
+		{"loopback through a proxy that is not trusted", true, v1, []string{"X-Forwarded-For: 127.0.0.1"}, "proxied"},
+		{"loopback through nginx's other header", true, v1, []string{"X-Real-IP: 127.0.0.1"}, "proxied"},
+		{"loopback, trusted network through the PROXY protocol", true, legacy, []string{"From: 10.1.2.3:4"}, ""},
+		{"loopback, stranger through the PROXY protocol", true, v1, []string{"From: 203.0.113.1:4"}, "api_key_missing"},
+		{"loopback, somebody hidden by the PROXY protocol", true, v1, []string{"From: unknown"}, "api_key_missing"},
+
 		{"loopback, no key", true, v1, nil, ""},
 		{"loopback, legacy path", true, legacy, nil, ""},
 		{"loopback, right key", true, v1, []string{"X-API-Key: s3cret"}, ""},
@@ -98,7 +118,12 @@ func wantAccess(t *testing.T, status int, body string, h http.Header, what, code
 		"api_key_wrong":   {401, "api_keys"},
 		"host":            {403, "allowed_hosts"},
 		"origin":          {403, "admin_origins"},
+		"forwarded":       {400, "Forwarded"},
+		"proxied":         {401, "trusted_proxies"},
 	}[code]
+	if code == "proxied" {
+		code = "api_key_missing"
+	}
 	if status != want.status || code != "" && !strings.Contains(body, `"code":"`+code+`"`) || !strings.Contains(body, want.setting) {
 		t.Errorf("%s = %d %s, want %d %s, naming %q", what, status, body, want.status, code, want.setting)
 	}

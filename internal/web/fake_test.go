@@ -235,6 +235,7 @@ func (n *node) withTokens(t *testing.T) *node {
 func (n *node) withKeys() *node {
 	n.settings.APIKeys = auth.NewAPIKeys(map[string]string{"shop": "s3cret"})
 	n.settings.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")}
+	n.settings.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32"), netip.MustParsePrefix("10.9.0.0/16")}
 	n.settings.AllowedHosts = []string{"push.internal"}
 	n.settings.AdminOrigins = []string{"https://console.example"}
 	return n
@@ -245,7 +246,7 @@ var loopback = web.Trust{Loopback: true}
 // ask sends a request as it would come over a connection, with headers "NAME: VALUE".
 func ask(h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
-	r.Host = "127.0.0.1:6970"
+	r.Host, r.RemoteAddr = "127.0.0.1:6970", "127.0.0.1:5"
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
 		switch name {

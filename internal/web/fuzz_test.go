@@ -128,6 +128,7 @@ func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string) {
 		n := newNode()
 		r := httptest.NewRequest("POST", "/v1/push/"+url.PathEscape(key)+"?expire=0", nil)
+		r.RemoteAddr = "127.0.0.1:5"
 		r.Host = ""
 		w := httptest.NewRecorder()
 		web.Admin(n.Config, loopback).ServeHTTP(w, r)

@@ -65,7 +65,7 @@ func TestIdempotencyKeysThatAreRefused(t *testing.T) {
 	}
 	n := newNode()
 	r := httptest.NewRequest("POST", "/v1/push/k", strings.NewReader("x"))
-	r.Host, r.Header["Idempotency-Key"] = "127.0.0.1:6970", []string{"a", "a"}
+	r.Host, r.RemoteAddr, r.Header["Idempotency-Key"] = "127.0.0.1:6970", "127.0.0.1:5", []string{"a", "a"}
 	w := httptest.NewRecorder()
 	web.Admin(n.Config, loopback).ServeHTTP(w, r)
 	wantProblem(t, w, "two of them", http.StatusBadRequest, "bad_idempotency_key", "given 2 times")

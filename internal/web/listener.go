@@ -102,7 +102,7 @@ func (rt *route) match(r *http.Request, segments []string) bool {
 
 // serve asks the guard and hands r to the handler of its method.
 func (l *listener) serve(rt *route, w http.ResponseWriter, r *http.Request) {
-	if err := l.admit(callerOf(r), rt.guard); err != nil {
+	if err := l.admit(l.callerOf(r), rt.guard); err != nil {
 		l.refuse(w, r, err)
 	} else if h, ok := rt.methods[r.Method]; !ok {
 		l.refuse(w, r, errMethod(rt.methods))

@@ -10,6 +10,7 @@ import (
 
 	"gopush/internal/auth"
 	"gopush/internal/message"
+	"gopush/internal/wire/proxy"
 )
 
 // problem is what a request, or an item of it, is refused with.
@@ -32,7 +33,9 @@ var (
 	// errGone is that of a caller who has closed before it had the whole answer: nobody is told.
 	errGone = &problem{Status: http.StatusBadRequest, Code: "gone", Message: "the caller closed the connection before the end of the answer"}
 
-	errOrigin = &problem{Status: http.StatusForbidden, Code: "origin", Message: "a web page asked, from an origin that is not allowed; add the origin to the setting admin_origins"}
+	errOrigin   = &problem{Status: http.StatusForbidden, Code: "origin", Message: "a web page asked, from an origin that is not allowed; add the origin to the setting admin_origins"}
+	errProxied  = unauthorized("api_key_missing", "a proxy that is not in trusted_proxies forwarded this request for somebody: send an API key as Authorization: Bearer SECRET or X-API-Key: SECRET (setting api_keys), or name the proxy in the setting trusted_proxies")
+	errDisagree = &problem{Status: http.StatusBadRequest, Code: "forwarded", Message: proxy.ErrDisagree.Error()}
 )
 
 func unauthorized(code, text string) *problem {

@@ -86,7 +86,7 @@ func (h *AdminHandler) handlePush(p *pushPath, handler http.Handler) {
 func (h *AdminHandler) Pushes(peer string, r *http1.Request) ([]message.Push, func(dst []byte, receipts []message.Receipt, last bool) []byte) {
 	began := time.Now()
 	p, key := h.find(r.Path)
-	if p == nil || h.admit(h.callerOf(peer, r), p.guard) != nil {
+	if p == nil || h.admit(h.callerOfPlain(peer, r), p.guard) != nil {
 		return nil, nil
 	}
 	pushes := p.plain(key, r)
@@ -110,15 +110,16 @@ func (h *AdminHandler) find(path []byte) (p *pushPath, key []byte) {
 	return nil, nil
 }
 
-// callerOf returns who sent a strict request, which no web page can cause.
-func (h *AdminHandler) callerOf(peer string, r *http1.Request) caller {
+// callerOfPlain returns who sent a strict request, which no web page can cause. Who stands behind a proxy is for net/http to find
+// out; an API key is good whoever it is.
+func (h *AdminHandler) callerOfPlain(peer string, r *http1.Request) caller {
 	host := h.host.Load()
 	if host == nil || *host != string(r.Host) {
 		sent := string(r.Host)
 		host = &sent
 		h.host.Store(host)
 	}
-	return caller{host: *host, peer: peer, authorization: string(r.Authorization), apiKey: string(r.APIKey)}
+	return caller{host: *host, peer: peer, proxied: r.Forwarded, authorization: string(r.Authorization), apiKey: string(r.APIKey)}
 }
 
 // plainKey returns the key that stands percent-encoded in a path.

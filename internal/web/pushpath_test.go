@@ -324,7 +324,7 @@ func TestTheLastAnswerOfAConnectionSaysSo(t *testing.T) {
 	n := newPlainNode()
 	var r http1.Request
 	http1.Parse(&r, []byte(post("/v1/push/k", "x")), http1.Limits{MaxHead: 1 << 10, MaxBody: 1 << 10})
-	pushes, answer := web.Admin(n.Config, loopback).Pushes("", &r)
+	pushes, answer := web.Admin(n.Config, loopback).Pushes("127.0.0.1:5", &r)
 	got := answer(nil, n.keys.Publish(t.Context(), pushes), true)
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(got)), nil)
 	if err != nil || !resp.Close {
@@ -342,7 +342,7 @@ func TestAPlainPushAllocatesLittle(t *testing.T) {
 	var r http1.Request
 	got := testing.AllocsPerRun(1000, func() {
 		http1.Parse(&r, raw, http1.Limits{MaxHead: 1 << 10, MaxBody: 1 << 10})
-		_, answer := h.Pushes("", &r)
+		_, answer := h.Pushes("127.0.0.1:5", &r)
 		dst = answer(dst[:0], receipts, false)
 	})
 	if got > 4 {
@@ -360,7 +360,7 @@ func BenchmarkPlainPush(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		http1.Parse(&r, raw, http1.Limits{MaxHead: 1 << 10, MaxBody: 1 << 10})
-		_, answer := h.Pushes("", &r)
+		_, answer := h.Pushes("127.0.0.1:5", &r)
 		dst = answer(dst[:0], receipts, false)
 	}
 }

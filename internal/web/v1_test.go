@@ -372,6 +372,7 @@ func TestChangesAreMadeThoughTheCallerLeft(t *testing.T) {
 	n := newNode()
 	h := web.Admin(n.Config, loopback)
 	r := httptest.NewRequest("POST", "/v1/push/k1?expire=0", strings.NewReader("x"))
+	r.RemoteAddr = "127.0.0.1:5"
 	r.Host = "localhost"
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -87,6 +87,7 @@ type Settings struct {
 
 	APIKeys         *auth.APIKeys
 	TrustedNetworks []netip.Prefix // stand in for an API key on legacy admin paths
+	TrustedProxies  []netip.Prefix // what they say of whom they forward is believed
 	AllowedHosts    []string       // names besides loopback ones under which a loopback listener is asked
 	AdminOrigins    []string       // origins whose pages may ask an admin or ops listener
 }

@@ -45,8 +45,11 @@ func (h *head) field(line []byte) bool {
 	case "idempotency-key":
 		return once(&h.IdemKey, value)
 	case "accept", "accept-encoding", "accept-language", "content-type", "user-agent", "sec-fetch-mode",
-		"traceparent", "tracestate", "baggage", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-real-ip":
+		"traceparent", "tracestate", "baggage", "x-request-id", "x-forwarded-proto":
 		return true // nobody looks at them
+	case "x-forwarded-for", "x-real-ip":
+		h.Forwarded = true
+		return true
 	}
 	return false
 }

@@ -21,6 +21,7 @@ type Request struct {
 	Authorization []byte // empty: none
 	APIKey        []byte // X-API-Key; empty: none
 	IdemKey       []byte // Idempotency-Key as it was sent; empty: none
+	Forwarded     bool   // a proxy says that it forwards it
 	Body          []byte
 }
 

@@ -140,7 +140,7 @@ func TestARequestThatComesInPieces(t *testing.T) {
 	}
 	n, strict := http1.Parse(&r, append(b, "POST"...), limits)
 	if n != len(b) || !strict || string(r.Body) != "hello" || string(r.Authorization) != "Bearer s3cret" {
-		t.Errorf("Parse = %d, %v, %q", n, strict, r)
+		t.Errorf("Parse = %d, %v, %+v", n, strict, r)
 	}
 }
 
