@@ -19,7 +19,7 @@ var (
 	trimScript       = newRemover("record", "remove", "trim")
 	putTokenScript   = newWriter("token", "puttoken")
 	renewTokenScript = newWriter("token", "renewtoken")
-	setLimitScript   = newWriter("setlimit")
+	setLimitScript   = newLimit("setlimit")
 	setFormatScript  = newWriter("setformat")
 
 	createGroupScript    = newWriter("record", "group", "creategroup")
@@ -49,6 +49,10 @@ func newWriter(files ...string) script { return newScript("", false, files).keep
 func newRemover(files ...string) script { return newScript("allow-oom", false, files).keep() }
 
 func newDelivery(files ...string) script { return newScript("", false, files) }
+
+// newLimit makes a writer that waits for no replica: what nodes push would stand still while the replica of the one server that has the limits is away.
+// A limit that a failover takes is written again within seconds, by whoever lives.
+func newLimit(files ...string) script { return newScript("", false, files) }
 
 func newReader(files ...string) script { return newScript("no-writes", true, files) }
 
