@@ -149,5 +149,5 @@ const maxAhead = time.Minute
 
 // Position returns a mid that no node has passed.
 func (g Gateway) Position() int64 {
-	return max(g.hub.Position(), message.MidAt(time.Now().Add(maxAhead)))
+	return max(g.hub.Position(), message.MidAt(g.cfg.Now().Add(maxAhead)))
 }

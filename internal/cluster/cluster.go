@@ -23,6 +23,7 @@ type Config struct {
 	StoreTimeout time.Duration                   // for raising mids, and for a relay to begin
 	Revoked      func(key string, tags []uint64) // told of tokens that were revoked at other nodes; nil: nobody cares
 	Stats        func() link.NodeStats           // what other nodes are told for their operators
+	Now          func() time.Time                // what mids are minted by; nil: time.Now
 	Log          *slog.Logger                    // nil: none
 }
 
@@ -63,6 +64,9 @@ func New(cfg Config) *Cluster {
 	}
 	if cfg.StoreTimeout == 0 {
 		cfg.StoreTimeout = 2 * time.Second
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	c := &Cluster{cfg: cfg, linked: make(chan struct{}, 1), owning: make(chan struct{})}
 	c.view.Store(&view{})

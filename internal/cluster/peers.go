@@ -82,7 +82,7 @@ func (c peers) Dropped(name, key string) { c.dropped(name, key) }
 
 // Message implements link.Handler.
 func (c peers) Message(name string, m *message.Message) {
-	c.Stats.lag.came(name, m.Mid, time.Now())
+	c.Stats.lag.came(name, m.Mid, c.cfg.Now())
 	c.touch(c.hub.Feed(m))
 }
 

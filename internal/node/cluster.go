@@ -35,7 +35,7 @@ func (n *Node) newCluster(cfg *config.Config) (*cluster.Cluster, error) {
 		Registry: reg, Self: func() link.Hello { return hello },
 		Links:  link.Config{Secret: []byte(cfg.ClusterSecret), TLS: secured, MaxMessageBytes: maxPeerMessage},
 		Refuse: cfg.Relay == "off", StoreTimeout: time.Duration(cfg.StoreTimeout),
-		Revoked: n.revokedElsewhere, Stats: n.nodeStats, Log: log(n.log, "cluster"),
+		Revoked: n.revokedElsewhere, Stats: n.nodeStats, Now: n.faults.now(), Log: log(n.log, "cluster"),
 	}), nil
 }
 

@@ -75,7 +75,7 @@ func handler(ln *comet.Listener, kind comet.Kind, cfg web.Config, trust web.Trus
 func (n *Node) webConfig() web.Config {
 	return web.Config{
 		Keys: n.keys, Settings: n.settings.Load, Tokens: n.tokens, Addresses: n.addresses, Cluster: n.membership(), Drain: n.drain,
-		Ready: n.checks(), Stats: stats{n}, Started: n.started, Level: n.level,
+		Ready: n.checks(), Stats: stats{n}, Started: n.started, Now: n.faults.now(), Level: n.level,
 		Exposition: promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}),
 		Metrics:    web.NewMetrics(n.metrics), Log: log(n.log, "web"),
 	}

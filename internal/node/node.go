@@ -35,6 +35,7 @@ type Node struct {
 	level   *slog.LevelVar
 	started time.Time
 
+	faults   faults
 	store    store
 	hub      *channel.Hub
 	cluster  *cluster.Cluster  // nil: the node is alone
@@ -94,7 +95,10 @@ func (n *Node) open(ctx context.Context, cfg *config.Config) (err error) {
 	if err = n.bind(ctx, cfg); err != nil {
 		return err
 	}
-	if n.store, err = openStore(cfg, log(n.log, "store")); err != nil {
+	if n.faults, err = openFaults(log(n.log, "faults")); err != nil {
+		return err
+	}
+	if n.store, err = openStore(cfg, n.faults, log(n.log, "store")); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	if err = n.openKeys(ctx, cfg); err != nil {
@@ -113,7 +117,7 @@ func (n *Node) open(ctx context.Context, cfg *config.Config) (err error) {
 
 // openKeys opens the channels of this node, and joins them to those of others if there are any.
 func (n *Node) openKeys(ctx context.Context, cfg *config.Config) (err error) {
-	hc := hubConfig(cfg, n.store, log(n.log, "channel"))
+	hc := hubConfig(cfg, n.store, n.faults.now(), log(n.log, "channel"))
 	if cfg.ClusterRegistry != "" {
 		if n.cluster, err = n.newCluster(cfg); err != nil {
 			return err
@@ -134,11 +138,11 @@ func (n *Node) openTokens(cfg *config.Config) {
 	switch {
 	case cfg.Auth != "token":
 	case n.cluster != nil:
-		n.tokens = auth.NewSharedTokens(n.store, time.Now, n.cluster.Revoked)
+		n.tokens = auth.NewSharedTokens(n.store, n.faults.now(), n.cluster.Revoked)
 	case cfg.Store == "redis":
-		n.tokens = auth.NewSharedTokens(n.store, time.Now, nil)
+		n.tokens = auth.NewSharedTokens(n.store, n.faults.now(), nil)
 	default:
-		n.tokens = auth.NewTokens(n.store, time.Now)
+		n.tokens = auth.NewTokens(n.store, n.faults.now())
 	}
 }
 
@@ -154,14 +158,15 @@ func (n *Node) abandon() {
 	if n.store != nil {
 		n.store.Close()
 	}
+	n.faults.close()
 	for _, s := range n.sockets {
 		s.Close() // again, where the gateway had it
 	}
 }
 
-func hubConfig(cfg *config.Config, s store, log *slog.Logger) channel.Config {
+func hubConfig(cfg *config.Config, s store, now func() time.Time, log *slog.Logger) channel.Config {
 	return channel.Config{
-		Store: s, Instant: cfg.Store == "memory", Node: nodeName(cfg), Log: log,
+		Store: s, Instant: cfg.Store == "memory", Node: nodeName(cfg), Now: now, Log: log,
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxMessageBytes: int(cfg.MaxMessageBytes),
 		MaxSubscribersPerKey: cfg.MaxSubscribersPerKey, MaxPatterns: cfg.MaxPatterns, StoreTimeout: time.Duration(cfg.StoreTimeout),
 	}

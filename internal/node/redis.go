@@ -3,7 +3,6 @@ package node
 import (
 	"crypto/sha256"
 	"runtime/debug"
-	"time"
 
 	"gopush/internal/channel"
 	"gopush/internal/comet"
@@ -23,7 +22,7 @@ const adminReplies = 16
 func (n *Node) redisConfig() redis.Config {
 	rc := redis.Config{
 		Keys: n.keys, Groups: n.store, APIKey: n.isAPIKey, APIKeyHash: n.isAPIKeyHash, APIKeys: func() any { return n.settings.Load() },
-		Limits: n.redisLimits, Facts: n.facts, Now: time.Now,
+		Limits: n.redisLimits, Facts: n.facts, Now: n.faults.now(),
 	}
 	if n.cluster != nil {
 		rc.Far = n.cluster

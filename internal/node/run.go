@@ -46,7 +46,7 @@ func (n *Node) Run(ctx context.Context) error {
 	cluster.Wait()
 	stopHub()
 	hub.Wait()
-	return n.store.Close()
+	return errors.Join(n.store.Close(), n.faults.close())
 }
 
 // endRevoked closes, whenever the configuration was read again, connections whose API key is none any more.
