@@ -11,14 +11,15 @@ import (
 )
 
 // Address is where to listen. Its text is HOST:PORT, or HOST:PORT?tls_cert=FILE&tls_key=FILE
-// for TLS; the files are PEM. An empty host is every address of the machine, port 0 any free one.
+// for TLS, with &tls_client_ca=FILE for peers that must show a certificate; the files are PEM. An empty host is every address of the machine, port 0 any free one.
 type Address struct {
 	HostPort string // as net.Listen takes it
 	TLSCert  string // file of the certificate chain; empty: no TLS
 	TLSKey   string // file of its private key; empty: no TLS
+	ClientCA string // file of those who must have signed a peer's certificate; empty: peers need none
 }
 
-var errAddress = errors.New("an address is HOST:PORT, as 127.0.0.1:6969, [::1]:6969 or :6969, with ?tls_cert=FILE&tls_key=FILE behind it for TLS")
+var errAddress = errors.New("an address is HOST:PORT, as 127.0.0.1:6969, [::1]:6969 or :6969, with ?tls_cert=FILE&tls_key=FILE behind it for TLS, and &tls_client_ca=FILE where peers must show a certificate")
 
 // TLS tells whether the address speaks TLS.
 func (a Address) TLS() bool { return a.TLSCert != "" || a.TLSKey != "" }
@@ -42,7 +43,11 @@ func (a Address) String() string {
 	if !a.TLS() {
 		return a.HostPort
 	}
-	return a.HostPort + "?tls_cert=" + escape(a.TLSCert) + "&tls_key=" + escape(a.TLSKey)
+	text := a.HostPort + "?tls_cert=" + escape(a.TLSCert) + "&tls_key=" + escape(a.TLSKey)
+	if a.ClientCA != "" {
+		text += "&tls_client_ca=" + escape(a.ClientCA)
+	}
+	return text
 }
 
 // escape escapes in a file name what would end it in an address; slashes stay readable.
@@ -83,12 +88,17 @@ func (a *Address) setTLS(query string) error {
 			a.TLSCert = values.Get(name)
 		case "tls_key":
 			a.TLSKey = values.Get(name)
+		case "tls_client_ca":
+			a.ClientCA = values.Get(name)
 		default:
-			return fmt.Errorf("%q is not known behind an address; tls_cert and tls_key are", name)
+			return fmt.Errorf("%q is not known behind an address; tls_cert, tls_key and tls_client_ca are", name)
 		}
 	}
 	if (a.TLSCert == "") != (a.TLSKey == "") {
 		return errors.New("tls_cert and tls_key are given together or not at all")
+	}
+	if a.ClientCA != "" && !a.TLS() {
+		return errors.New("tls_client_ca is for TLS: it needs tls_cert and tls_key")
 	}
 	return nil
 }

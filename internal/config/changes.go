@@ -49,7 +49,7 @@ func (s setting) reloadable(before, after reflect.Value) bool {
 func withoutFiles(addresses reflect.Value) (kept []Address) {
 	for _, a := range addresses.Interface().([]Address) {
 		if a.TLS() {
-			a.TLSCert, a.TLSKey = "on", "on"
+			a.TLSCert, a.TLSKey, a.ClientCA = "on", "on", ""
 		}
 		kept = append(kept, a)
 	}

@@ -29,6 +29,7 @@ func TestChangesTellWhatARunningNodeTakesOver(t *testing.T) {
 		{"API keys", nil, []string{"--api-keys=web:12345678"}, []string{"api_keys"}, nil},
 		{"secret of an API key", []string{"--api-keys=web:12345678"}, []string{"--api-keys=web:12345679"}, []string{"api_keys"}, nil},
 		{"other certificate", []string{"--ops=127.0.0.1:1" + a}, []string{"--ops=127.0.0.1:1" + b}, []string{"ops"}, nil},
+		{"peers must show a certificate", []string{"--ops=127.0.0.1:1" + a}, []string{"--ops=127.0.0.1:1" + a + "&tls_client_ca=" + file(a)}, []string{"ops"}, nil},
 		{"other port", []string{"--ops=127.0.0.1:1"}, []string{"--ops=127.0.0.1:2"}, nil, []string{"ops"}},
 		{"TLS turned on", []string{"--ops=127.0.0.1:1"}, []string{"--ops=127.0.0.1:1" + a}, nil, []string{"ops"}},
 		{"one more address", nil, []string{"--public=127.0.0.1:6969,127.0.0.1:1"}, nil, []string{"public"}},
@@ -50,6 +51,12 @@ func TestChangesTellWhatARunningNodeTakesOver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// file is that of the certificate in what stands behind an address.
+func file(behind string) string {
+	cert, _, _ := strings.Cut(strings.TrimPrefix(behind, "?tls_cert="), "&")
+	return cert
 }
 
 func load(t *testing.T, args []string) config.Config {

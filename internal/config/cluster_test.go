@@ -42,6 +42,8 @@ func TestSettingsOfAPartComeFromEverySource(t *testing.T) {
 // TestWhatKeepsANodeFromAClusterIsTold has a row for each rule: the setting by name, and what to do.
 func TestWhatKeepsANodeFromAClusterIsTold(t *testing.T) {
 	t.Parallel()
+	peers := certificate(t)
+	peers += "&tls_client_ca=" + file(peers)
 	for _, row := range []struct {
 		name string
 		args []string // behind those of member
@@ -66,7 +68,11 @@ func TestWhatKeepsANodeFromAClusterIsTold(t *testing.T) {
 		{"registry with a port that is none", []string{"--cluster.registry=etcd://a:http"}, "must be zookeeper://"},
 		{"TLS without certificates", []string{"--cluster.tls"}, "admin = [\"127.0.0.1:6970\"]: must have ?tls_cert=FILE"},
 		{"who signs is nowhere", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-ca=/no/ca.pem"}, "cluster.tls_ca = \"/no/ca.pem\" (--cluster.tls-ca): open /no/ca.pem"},
-		{"who signs is nobody", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-ca=cluster_test.go"}, "no certificate (PEM) is in it"},
+		{"who signs is nobody", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-ca=cluster_test.go"}, "no certificate (PEM) is in cluster_test.go"},
+		{"a certificate for others, without its key", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-cert=c.pem"}, "and cluster.tls_key are given together"},
+		{"a certificate for others, without TLS", []string{"--cluster.tls-cert=c.pem", "--cluster.tls-key=k.pem"}, "cluster.tls_cert = \"c.pem\" (--cluster.tls-cert): is given, and cluster.tls = false"},
+		{"a certificate for others is nowhere", []string{"--cluster.tls", "--advertise-admin=a:1", "--cluster.tls-cert=/no/c.pem", "--cluster.tls-key=/no/k.pem"}, "open /no/c.pem"},
+		{"others ask for a certificate", []string{"--cluster.tls", "--advertise-admin=a:1", "--admin=127.0.0.1:6970" + peers}, "cluster.tls_cert: missing"},
 		{"who signs, without TLS", []string{"--cluster.tls-ca=ca.pem"}, "cluster.tls_ca = \"ca.pem\" (--cluster.tls-ca): is given, and cluster.tls = false"},
 		{"static without this node", []string{"--cluster.registry=static:a=h:1", "--node=b"}, "must name this node too: node = b"},
 		{"weight", []string{"--cluster.weight=0"}, "cluster.weight (--cluster.weight): must be 1 or more"},

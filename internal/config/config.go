@@ -24,14 +24,15 @@ import (
 //	reload    "yes": SIGHUP applies it to a running node; "tls": only certificates may change
 type Config struct {
 	// Who may connect, and how. docs/design.md, "Listeners".
-	Public       []Address `group:"listen" default:"127.0.0.1:6969" reload:"tls" help:"Where devices and browsers connect: HOST:PORT, or HOST:PORT?tls_cert=FILE&tls_key=FILE for TLS; may be given several times."`
-	Admin        []Address `group:"listen" default:"127.0.0.1:6970" reload:"tls" help:"Where backends push and manage keys; beyond loopback it needs api_keys."`
-	Ops          []Address `group:"listen" default:"127.0.0.1:6971" reload:"tls" help:"Where operators look: /readyz, /metrics, /stat, /debug/pprof; beyond loopback it needs api_keys."`
-	Engine       string    `group:"listen" default:"auto" oneof:"auto,io_uring,epoll,net" help:"What carries connections: event loops that send in batches (io_uring, Linux) or one by one (epoll, Linux), a goroutine for each (net, any system), or the best there is (auto)."`
-	Loops        int       `group:"listen" default:"0" min:"0" max:"64" help:"Event loops; 0: half of the cores, at least one."`
-	Node         string    `group:"listen" placeholder:"NAME" help:"Name of this node; empty: the name of the host."`
-	AdvertiseTCP []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses. In a cluster, so do the other nodes; then 0.0.0.0 and [::] are told as the host of advertise_admin."`
-	AdvertiseWS  []string  `group:"listen" name:"advertise-ws" placeholder:"HOST:PORT" help:"What /1/server/get tells WebSocket clients to connect to; none: as advertise_tcp."`
+	Public        []Address `group:"listen" default:"127.0.0.1:6969" reload:"tls" help:"Where devices and browsers connect: HOST:PORT, or HOST:PORT?tls_cert=FILE&tls_key=FILE for TLS, and &tls_client_ca=FILE where peers must show a certificate that it signed; may be given several times."`
+	Admin         []Address `group:"listen" default:"127.0.0.1:6970" reload:"tls" help:"Where backends push and manage keys; beyond loopback it needs api_keys."`
+	Ops           []Address `group:"listen" default:"127.0.0.1:6971" reload:"tls" help:"Where operators look: /readyz, /metrics, /stat, /debug/pprof; beyond loopback it needs api_keys."`
+	TLSMinVersion string    `group:"listen" name:"tls-min-version" default:"1.2" oneof:"1.2,1.3" help:"Oldest version of TLS that listeners speak. Certificates are read again when their files change."`
+	Engine        string    `group:"listen" default:"auto" oneof:"auto,io_uring,epoll,net" help:"What carries connections: event loops that send in batches (io_uring, Linux) or one by one (epoll, Linux), a goroutine for each (net, any system), or the best there is (auto)."`
+	Loops         int       `group:"listen" default:"0" min:"0" max:"64" help:"Event loops; 0: half of the cores, at least one."`
+	Node          string    `group:"listen" placeholder:"NAME" help:"Name of this node; empty: the name of the host."`
+	AdvertiseTCP  []string  `group:"listen" name:"advertise-tcp" placeholder:"HOST:PORT" help:"What /1/server/get tells TCP clients to connect to; none: the public addresses. In a cluster, so do the other nodes; then 0.0.0.0 and [::] are told as the host of advertise_admin."`
+	AdvertiseWS   []string  `group:"listen" name:"advertise-ws" placeholder:"HOST:PORT" help:"What /1/server/get tells WebSocket clients to connect to; none: as advertise_tcp."`
 
 	// Who may do what.
 	Auth              string         `group:"access" default:"none" oneof:"none,token" help:"What a subscriber must show: none, or a token registered for its key."`
@@ -71,6 +72,8 @@ type Config struct {
 	ClusterSessionTimeout Duration `group:"cluster" name:"cluster.session-timeout" default:"6s" min:"1s" max:"10m" help:"How long a node that is not heard of counts as there: then others own its keys."`
 	ClusterTLS            bool     `group:"cluster" name:"cluster.tls" help:"Whether this node speaks TLS with others; their admin listeners must have certificates."`
 	ClusterTLSCA          string   `group:"cluster" name:"cluster.tls-ca" placeholder:"FILE" help:"Certificates (PEM) that those of the other nodes must be signed by; empty: what this system trusts."`
+	ClusterTLSCert        string   `group:"cluster" name:"cluster.tls-cert" placeholder:"FILE" help:"Certificate (PEM) that this node shows the others, where their admin addresses have tls_client_ca; read again when it changes."`
+	ClusterTLSKey         string   `group:"cluster" name:"cluster.tls-key" placeholder:"FILE" help:"Its private key."`
 	AdvertiseAdmin        []string `group:"cluster" name:"advertise-admin" placeholder:"HOST:PORT" help:"Where other nodes reach this one; none: the admin addresses."`
 	Relay                 string   `group:"cluster" default:"on" oneof:"on,off" help:"What a subscriber of a key that another node owns gets: its messages all the same (on), or a reply that it is wrong here, as gopush-cluster's nodes give (off: -n, or MOVED to clients of Redis)."`
 	LegacyRPC             string   `group:"cluster" name:"legacy-rpc" default:"off" oneof:"off,on" help:"Whether web processes of gopush-cluster may push and read through this node by net/rpc on its admin listeners: from loopback and trusted_networks only."`

@@ -119,6 +119,9 @@ func (c *Config) checkListeners(add func(name, text string)) {
 			if _, err := tls.LoadX509KeyPair(a.TLSCert, a.TLSKey); err != nil {
 				add(kind.name, fmt.Sprintf("certificate of %s: %v", a.HostPort, err))
 			}
+			if a.ClientCA != "" {
+				checkCertificates(kind.name, a.ClientCA, add)
+			}
 		}
 	}
 	if (c.Engine == "epoll" || c.Engine == "io_uring") && runtime.GOOS != "linux" {

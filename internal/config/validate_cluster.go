@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/netip"
@@ -69,6 +70,7 @@ func (c *Config) checkReach(add func(name, text string)) {
 		}
 	}
 	c.checkTLSCA(add)
+	c.checkTLSCert(add)
 	if strings.ContainsAny(c.Node, "/,=*") || strings.ContainsFunc(c.Node, func(r rune) bool { return r <= ' ' }) {
 		add("node", "the name of a node in a cluster must have no blank and none of / , = *")
 	}
@@ -79,14 +81,41 @@ func (c *Config) checkTLSCA(add func(name, text string)) {
 	if c.ClusterTLSCA == "" {
 		return
 	}
-	pem, err := os.ReadFile(c.ClusterTLSCA)
-	switch {
-	case !c.ClusterTLS:
+	if !c.ClusterTLS {
 		add("cluster.tls_ca", "is given, and cluster.tls = false: nodes would be dialled without TLS; set cluster.tls = true, or leave it out")
+		return
+	}
+	checkCertificates("cluster.tls_ca", c.ClusterTLSCA, add)
+}
+
+// checkCertificates finds out whether there are certificates in a file.
+func checkCertificates(name, file string, add func(name, text string)) {
+	pem, err := os.ReadFile(file)
+	switch {
 	case err != nil:
-		add("cluster.tls_ca", err.Error())
+		add(name, err.Error())
 	case !x509.NewCertPool().AppendCertsFromPEM(pem):
-		add("cluster.tls_ca", "no certificate (PEM) is in it")
+		add(name, "no certificate (PEM) is in "+file)
+	}
+}
+
+// checkTLSCert finds out whether there is what this node shows others, where they ask for it.
+func (c *Config) checkTLSCert(add func(name, text string)) {
+	switch {
+	case (c.ClusterTLSCert == "") != (c.ClusterTLSKey == ""):
+		add("cluster.tls_cert", "and cluster.tls_key are given together or not at all")
+	case c.ClusterTLSCert == "":
+		for _, a := range c.Admin {
+			if a.ClientCA != "" && c.ClusterTLS {
+				add("cluster.tls_cert", "missing: admin = "+a.HostPort+" has tls_client_ca, and nodes that are set up as this one would have no certificate to show; set cluster.tls_cert and cluster.tls_key")
+			}
+		}
+	case !c.ClusterTLS:
+		add("cluster.tls_cert", "is given, and cluster.tls = false: nodes would be dialled without TLS; set cluster.tls = true, or leave it out")
+	default:
+		if _, err := tls.LoadX509KeyPair(c.ClusterTLSCert, c.ClusterTLSKey); err != nil {
+			add("cluster.tls_cert", err.Error())
+		}
 	}
 }
 

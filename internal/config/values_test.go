@@ -52,6 +52,8 @@ func TestValuesReadAndPrint(t *testing.T) {
 		{new(config.Address), ":0", ":0"},
 		{new(config.Address), "[::1]:80", "[::1]:80"},
 		{new(config.Address), "h:1?tls_key=/k.pem&tls_cert=/c%26d.pem", "h:1?tls_cert=/c%26d.pem&tls_key=/k.pem"},
+		{new(config.Address), "h:1?tls_client_ca=/a.pem&tls_key=/k.pem&tls_cert=/c.pem", "h:1?tls_cert=/c.pem&tls_key=/k.pem&tls_client_ca=/a.pem"},
+		{new(config.Address), "h:1?tls_client_ca=a.pem", refused},
 		{new(config.Address), "localhost", refused},
 		{new(config.Address), "h:http", refused},
 		{new(config.Address), "h:65536", refused},

@@ -3,11 +3,9 @@ package node
 import (
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"gopush/internal/cluster"
@@ -26,7 +24,7 @@ func (n *Node) newCluster(cfg *config.Config) (*cluster.Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster.registry: %w", err)
 	}
-	secured, err := linkTLS(cfg)
+	secured, err := n.linkTLS(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -65,20 +63,22 @@ func reachable(addrs []string, host string) []string {
 }
 
 // linkTLS returns how other nodes are dialled; nil: without TLS.
-func linkTLS(cfg *config.Config) (*tls.Config, error) {
+func (n *Node) linkTLS(cfg *config.Config) (*tls.Config, error) {
 	if !cfg.ClusterTLS {
 		return nil, nil
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.ClusterTLSCA == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(cfg.ClusterTLSCA)
+	shown, err := loadCertificate("cluster.tls_cert", config.Address{TLSCert: cfg.ClusterTLSCert, TLSKey: cfg.ClusterTLSKey}, "1.2")
 	if err != nil {
-		return nil, fmt.Errorf("cluster.tls_ca: %w", err)
+		return nil, err
 	}
-	if t.RootCAs = x509.NewCertPool(); !t.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("cluster.tls_ca: no certificate in %s", cfg.ClusterTLSCA)
+	if n.addCertificate(shown); shown != nil {
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown.current.Load().pair, nil }
+	}
+	if cfg.ClusterTLSCA != "" {
+		if t.RootCAs, err = certificatesIn(cfg.ClusterTLSCA); err != nil {
+			return nil, fmt.Errorf("cluster.tls_ca: %w", err)
+		}
 	}
 	return t, nil
 }

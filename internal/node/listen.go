@@ -33,10 +33,11 @@ func (n *Node) listen() error {
 }
 
 func (n *Node) listenOn(s socket, shared web.Config) error {
-	cert, err := loadCertificate(s.addr)
+	cert, err := loadCertificate(fmt.Sprintf("%v %v", s.kind, s.Addr()), s.addr, n.cfg.Load().TLSMinVersion)
 	if err != nil {
 		return err
 	}
+	n.addCertificate(cert)
 	ln, err := n.gateway.ListenOn(s.kind, s.Listener, cert.config())
 	if err != nil {
 		return fmt.Errorf("serve %s (%v): %w", s.addr.HostPort, s.kind, err)

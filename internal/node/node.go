@@ -52,6 +52,8 @@ type Node struct {
 	http     []httpServer
 	addrs    Addrs
 
+	certificates []*certificate // set by Open, never changed
+
 	cfg      atomic.Pointer[config.Config] // swapped by Reload
 	settings atomic.Pointer[web.Settings]  // made of cfg
 	drain    *drain                        // set by Open, never changed, as joining

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"crypto/tls"
 	"slices"
 	"time"
 
@@ -14,13 +13,13 @@ import (
 // Reload takes over what can be changed while the node runs: log level, limits, API keys and
 // certificates. With an error nothing has changed. cfg differs from the node's only in that.
 func (n *Node) Reload(cfg config.Config) error {
-	pairs, err := readCertificates(&cfg)
+	read, err := n.readCertificates(&cfg)
 	if err != nil {
 		return err
 	}
 	for i, s := range n.http {
 		if s.tls != nil {
-			s.tls.current.Store(pairs[i])
+			s.tls.use(read[i])
 		}
 	}
 	n.level.Set(cfg.LogLevel)
@@ -39,15 +38,17 @@ func (n *Node) Reload(cfg config.Config) error {
 }
 
 // readCertificates reads the certificates of all addresses again, in the order of n.http.
-func readCertificates(cfg *config.Config) (pairs []*tls.Certificate, err error) {
-	for _, addr := range slices.Concat(cfg.Public, cfg.Admin, cfg.Ops) {
-		pair, err := readCertificate(addr)
-		if err != nil {
-			return nil, err
+func (n *Node) readCertificates(cfg *config.Config) (all []*identity, err error) {
+	for i, addr := range slices.Concat(cfg.Public, cfg.Admin, cfg.Ops) {
+		var id *identity // nil: plain
+		if c := n.http[i].tls; c != nil {
+			if id, err = c.identityOf(filesOf(addr)); err != nil {
+				return nil, err
+			}
 		}
-		pairs = append(pairs, pair)
+		all = append(all, id)
 	}
-	return pairs, nil
+	return all, nil
 }
 
 // settingsOf returns what the handlers of HTTP need of cfg.

@@ -18,6 +18,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var hub, cluster, gateway, servers, revoked sync.WaitGroup
 	hub.Go(func() { n.hub.Run(hubCtx) })
 	hub.Go(func() { n.keepMemory(hubCtx) })
+	hub.Go(func() { n.watchCertificates(hubCtx) })
 	gateway.Go(func() { n.gateway.Run(gatewayCtx) })
 	for _, s := range n.http {
 		servers.Go(func() { n.serve(s) })
