@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -18,22 +19,25 @@ import (
 // client returns a client of Redis with one connection, which is closed by the second result: sometimes by a reset, in the middle of whatever it
 // does. A connection that was closed is not made again.
 func (s *soak) client(ctx context.Context) (*redis.Client, func()) {
-	var conn net.Conn
+	var conn atomic.Pointer[net.TCPConn] // go-redis dials on a goroutine of its own
+	var dialled atomic.Bool
 	c := redis.NewClient(&redis.Options{
 		Addr: s.n.public[0], PoolSize: 1, MaxRetries: -1, Protocol: 2 + rand.IntN(2), ReadTimeout: patience, ContextTimeoutEnabled: true, DisableIdentity: rand.IntN(2) == 0,
 		Dialer: func(_ context.Context, network, addr string) (net.Conn, error) {
-			if conn != nil {
+			if dialled.Swap(true) {
 				return nil, io.EOF
 			}
-			var err error
-			conn, err = net.DialTimeout(network, addr, patience)
-			return conn, err
+			made, err := net.DialTimeout(network, addr, patience)
+			if err == nil {
+				conn.Store(made.(*net.TCPConn))
+			}
+			return made, err
 		},
 	})
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	return c, func() {
 		stop()
-		if tcp, ok := conn.(*net.TCPConn); ok && rand.IntN(2) == 0 {
+		if tcp := conn.Load(); tcp != nil && rand.IntN(2) == 0 {
 			tcp.SetLinger(0)
 		}
 		c.Close()
