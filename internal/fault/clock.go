@@ -12,13 +12,13 @@ import (
 // measured with another clock, which only goes forward (package time, "Monotonic Clocks").
 type clock struct{ ahead atomic.Int64 } // whole seconds
 
-func (c *clock) step(by time.Duration) { c.ahead.Add(int64(by / time.Second)) }
+func (c *clock) set(ahead time.Duration) { c.ahead.Store(int64(ahead / time.Second)) }
 
-func (c *clock) now() time.Time { return set(time.Now(), c.ahead.Load()) }
+func (c *clock) now() time.Time { return moved(time.Now(), c.ahead.Load()) }
 
-// set moves what t says of the time by so many seconds, and not what it says of the other clock, which no method of Time does. A Time that has
+// moved moves what t says of the time by so many seconds, and not what it says of the other clock, which no method of Time does. A Time that has
 // both begins with 64 bits of which the seconds are those above the lowest 30, but for the highest bit; a test tells when that changes.
-func set(t time.Time, seconds int64) time.Time {
+func moved(t time.Time, seconds int64) time.Time {
 	wall := (*uint64)(unsafe.Pointer(&t))
 	*wall += uint64(seconds << 30)
 	return t

@@ -13,7 +13,7 @@
 //	slow DURATION      each sync takes so much longer; 0s: no longer than it does
 //	stall on           writes and syncs wait
 //	stall off          until here
-//	clock DURATION     the clock is set forward, or with a minus back, by whole seconds
+//	clock DURATION     the clock is so far ahead of the machine's, or with a minus behind it, in whole seconds
 //	power PERCENT      the power goes, and so the process; so much of what is not synced survives, at random
 //
 // With power losses a kill -9 is one, too, that nothing survives that is not synced.

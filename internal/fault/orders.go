@@ -91,7 +91,7 @@ func (f *Faults) order(words []string) error {
 		return nil
 	case words[0] == "clock" && len(args) == 1:
 		d, err := time.ParseDuration(args[0])
-		f.clock.step(d)
+		f.clock.set(d)
 		return err
 	case words[0] == "power" && len(args) == 1:
 		return f.orderPower(args[0])

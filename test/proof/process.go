@@ -92,6 +92,16 @@ func (p *Process) Running() bool {
 	return p.running()
 }
 
+// PID returns the number of the process; 0: it does not run.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.running() {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
 func (p *Process) running() bool {
 	if p.cmd == nil {
 		return false
