@@ -92,3 +92,30 @@ func TestWhatIsAcknowledgedIsReplicated(t *testing.T) {
 		}
 	}
 }
+
+// TestAReadForReleaseNeedsReplicasNow: it is not enough that replicas had all that the server has. They had that, too, of a master that was halted while one of
+// them took its place, and which does not know what was stored since.
+func TestAReadForReleaseNeedsReplicasNow(t *testing.T) {
+	t.Parallel()
+	master := redisserver.Start(t)
+	replica := redisserver.StartReplica(t, master)
+	s := mustOpen(t, redis.Config{Addresses: []string{master.Addr}, WaitReplicas: 1})
+	mustAppend(t, s, "k")
+	read := func(limit time.Duration) (int, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		found, err := s.RangeFirm(ctx, "k", 1, 0)
+		return len(found), err
+	}
+	if n, err := read(20 * time.Second); n != 1 || err != nil {
+		t.Errorf("RangeFirm = %d messages, %v, want 1", n, err)
+	}
+	replica.Pause()
+	if n, err := read(200 * time.Millisecond); !errors.Is(err, channel.ErrUnavailable) {
+		t.Errorf("RangeFirm while the replica does not answer = %d messages, %v, want ErrUnavailable", n, err)
+	}
+	replica.Resume()
+	if n, err := read(20 * time.Second); n != 1 || err != nil {
+		t.Errorf("RangeFirm when it does again = %d messages, %v, want 1", n, err)
+	}
+}

@@ -17,6 +17,7 @@ const (
 	streamKind = 's'
 	tokenKind  = 't'
 	idemKind   = 'i'
+	touchKind  = 'w'
 )
 
 // name returns the name of a kind of what is kept of key: "gopush:r{user 7}". What stands in the first braces decides where in a

@@ -105,20 +105,24 @@ func (r *reading) take(m *message.Message) bool {
 
 // readPage returns at most r.page entries of the stream.
 func (r *reading) readPage(ctx context.Context) ([]rueidis.RedisMessage, error) {
-	read := r.s.read
+	stream := r.s.name(streamKind, r.key)
+	reply, err := rueidis.RedisMessage{}, error(nil)
 	if r.firm {
-		read = r.s.readKept
+		reply, err = r.s.readKept(ctx, r.key, r.command(r.s.client.B(), stream))
+	} else {
+		reply, err = r.s.read(ctx, stream, r.command)
 	}
-	reply, err := read(ctx, r.s.name(streamKind, r.key), func(b rueidis.Builder, stream string) rueidis.Completed {
-		if r.reverse {
-			return b.Xrevrange().Key(stream).End(formatID(r.to)).Start(formatID(r.from)).Count(int64(r.page)).Build()
-		}
-		return b.Xrange().Key(stream).Start(formatID(r.from)).End(formatID(r.to)).Count(int64(r.page)).Build()
-	})
 	if err != nil {
 		return nil, err
 	}
 	return reply.ToArray()
+}
+
+func (r *reading) command(b rueidis.Builder, stream string) rueidis.Completed {
+	if r.reverse {
+		return b.Xrevrange().Key(stream).End(formatID(r.to)).Start(formatID(r.from)).Count(int64(r.page)).Build()
+	}
+	return b.Xrange().Key(stream).Start(formatID(r.from)).End(formatID(r.to)).Count(int64(r.page)).Build()
 }
 
 // Info implements channel.Store.

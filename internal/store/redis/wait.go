@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -113,13 +114,20 @@ func (s *Store) doWaiting(ctx context.Context, client rueidis.DedicatedClient, c
 	return results
 }
 
-// readKept is read for what is to stay: WAIT is about all that the server had when it replied, whoever wrote it.
-func (s *Store) readKept(ctx context.Context, name string, build func(b rueidis.Builder, name string) rueidis.Completed) (rueidis.RedisMessage, error) {
-	if err := s.readyFor(ctx, name); err != nil {
+// touched is for how long what readKept writes is there: it is for nobody.
+const touched = time.Second
+
+// readKept is read for what is to stay: WAIT is about all that the server had when it replied, whoever wrote it. Something is written
+// before it is read: a server that has been halted while a replica took its place would answer from what it had then, and its replicas
+// would have acknowledged that. A write they would not.
+func (s *Store) readKept(ctx context.Context, key string, read rueidis.Completed) (rueidis.RedisMessage, error) {
+	touch := s.name(touchKind, key)
+	if err := s.readyFor(ctx, touch); err != nil {
 		return rueidis.RedisMessage{}, err
 	}
-	reply, err := s.doKept(ctx, build(s.client.B(), name))[0].ToMessage()
-	if err != nil && !rueidis.IsRedisNil(err) {
+	results := s.doKept(ctx, s.client.B().Set().Key(touch).Value("").Px(touched).Build(), read)
+	reply, err := results[1].ToMessage()
+	if err = cmp.Or(results[0].Error(), err); err != nil {
 		err = fmt.Errorf("%w: %w", channel.ErrUnavailable, err)
 	}
 	return reply, err
