@@ -112,6 +112,7 @@ func TestNoSecretIsTold(t *testing.T) {
 		{"check-config", "--api-keys", "web:" + apiKeySecret + ",web:" + fileKeySecret, "--cluster.secret", clusterOnlyHere, "--redis.password", redisPassword, "--loops", "x"},
 		{"check-config", "--api-keys", apiKeySecret},
 		{"check-config", "--redis.pasword", redisPassword},
+		{"check-config", "--cluster.registry-password", redisPassword, "--cluster.registry", "zookeeper://a:1", "--store", "redis", "--redis.address", "a:1", "--cluster.secret", clusterOnlyHere},
 		{"check-config", "--cluster.registry", "etcd://root:" + redisPassword + "@127.0.0.1:2379", "--store", "redis", "--redis.address", "a:1", "--cluster.secret", clusterOnlyHere},
 		{"check-config", "--redis.address", ":" + redisPassword + "@127.0.0.1:6379", "--store", "redis"},
 	} {

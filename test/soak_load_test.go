@@ -39,18 +39,40 @@ func (s *soak) publish(ctx context.Context, self, of int) error {
 // push pushes the next number to key, which has no other publisher.
 func (s *soak) push(client *http.Client, key, expire string) error {
 	number := s.pushed[key].Load() + 1
-	url := s.n.adminURL("/v1/push/" + key + "?expire=" + expire)
-	resp, err := client.Post(url, "application/json", strings.NewReader(fmt.Sprint(number)))
+	status, err := s.pushNumber(client, key, expire, number)
+	for deadline := time.Now().Add(patience); busy(status) && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		status, err = s.pushNumber(client, key, expire, number) // again, by the same idempotency key
+	}
+	if err == nil {
+		s.pushed[key].Add(1)
+	}
+	return err
+}
+
+// busy tells whether a push may be tried again: the disk of a machine that has much else to do may be late.
+func busy(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// pushNumber pushes a number to key once, unless it is there already.
+func (s *soak) pushNumber(client *http.Client, key, expire string, number int64) (status int, err error) {
+	req, err := http.NewRequest(http.MethodPost, s.n.adminURL("/v1/push/"+key+"?expire="+expire), strings.NewReader(fmt.Sprint(number)))
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if expire != "0" {
+		req.Header.Set("Idempotency-Key", fmt.Sprint(number))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("push %d to %s: %s %.100s %v", number, key, resp.Status, body, err)
+		return resp.StatusCode, fmt.Errorf("push %d to %s: %s %.100s %v", number, key, resp.Status, body, err)
 	}
-	s.pushed[key].Add(1)
-	return nil
+	return resp.StatusCode, nil
 }
 
 // broadcast pushes to everybody.

@@ -57,6 +57,13 @@ func TestWhatKeepsANodeFromAClusterIsTold(t *testing.T) {
 		{"no file of a password", []string{"--redis.password-file=/no/file"}, "redis.password (redis.password_file): open /no/file"},
 		{"address without port", []string{"--redis.address=redis"}, `redis.address = ["127.0.0.1:6379", "redis"] (--redis.address): each must be HOST:PORT`},
 		{"braces in the prefix", []string{"--redis.prefix={a}"}, "redis.prefix"},
+		{"a user in the registry", []string{"--cluster.registry=etcd://root:hush@a:1"}, `cluster.registry = "etcd://***@a:1" (--cluster.registry): must name no user: that is cluster.registry_username`},
+		{"a user without a password", []string{"--cluster.registry-username=a"}, "cluster.registry_password: missing: cluster.registry_username has one"},
+		{"a password without a user", []string{"--cluster.registry-password=hush"}, "cluster.registry_username: missing"},
+		{"a user of a list", []string{"--cluster.registry=static:a=h:1", "--node=a", "--cluster.registry-username=a", "--cluster.registry-password=hush"}, "is a list of nodes, which has no server"},
+		{"certificates without TLS", []string{"--cluster.registry-tls-ca=ca.pem"}, "cluster.registry_tls: must be true"},
+		{"half of a certificate", []string{"--cluster.registry-tls", "--cluster.registry-tls-cert=a"}, "cluster.registry_tls_key: cluster.registry_tls_cert and cluster.registry_tls_key are given together"},
+		{"no certificate", []string{"--cluster.registry-tls", "--cluster.registry-tls-cert=/no/a", "--cluster.registry-tls-key=/no/b"}, "cluster.registry_tls_cert = \"/no/a\" (--cluster.registry-tls-cert): open /no/a"},
 		{"unknown registry", []string{"--cluster.registry=consul://a:1"}, "cluster.registry = \"consul://a:1\" (--cluster.registry): must be zookeeper://"},
 		{"registry without port", []string{"--cluster.registry=zookeeper://a,b:2181"}, "must be zookeeper://"},
 		{"static without names", []string{"--cluster.registry=static:10.0.0.1:6970"}, "each node must be NAME=HOST:PORT"},
@@ -155,7 +162,8 @@ func TestSecretsMayBeInFiles(t *testing.T) {
 
 func TestSecretsOfAClusterAreNeverTold(t *testing.T) {
 	t.Parallel()
-	c, err := config.Load(append(member[:len(member):len(member)], "--cluster.secret=hush-hush-hush-hush", "--redis.password=hush"), nil)
+	c, err := config.Load(append(member[:len(member):len(member)], "--cluster.secret=hush-hush-hush-hush", "--redis.password=hush",
+		"--cluster.registry-username=a", "--cluster.registry-password=hush"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,13 @@ type Config struct {
 
 	// Several nodes as one. docs/design.md, "Cluster".
 	ClusterRegistry       string   `group:"cluster" name:"cluster.registry" placeholder:"URL" help:"Where nodes find each other: zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX], or static:NAME=HOST:PORT[*WEIGHT],... with the admin addresses of all; empty: this node is alone."`
+	RegistryUsername      string   `group:"cluster" name:"cluster.registry-username" placeholder:"NAME" help:"User to log in to the registry as: of etcd, or of ZooKeeper's digest scheme, whose own what is registered is then; empty: nobody."`
+	RegistryPassword      Secret   `group:"cluster" name:"cluster.registry-password" placeholder:"PASSWORD" help:"Password of that user."`
+	RegistryPasswordFile  string   `group:"cluster" name:"cluster.registry-password-file" placeholder:"FILE" help:"File with that password, in place of cluster.registry_password."`
+	RegistryTLS           bool     `group:"cluster" name:"cluster.registry-tls" help:"Whether the registry is spoken to with TLS."`
+	RegistryTLSCA         string   `group:"cluster" name:"cluster.registry-tls-ca" placeholder:"FILE" help:"Certificates (PEM) that those of the registry must be signed by; empty: what this system trusts."`
+	RegistryTLSCert       string   `group:"cluster" name:"cluster.registry-tls-cert" placeholder:"FILE" help:"Certificate (PEM) that this node shows the registry; read again whenever it connects; empty: none."`
+	RegistryTLSKey        string   `group:"cluster" name:"cluster.registry-tls-key" placeholder:"FILE" help:"Private key (PEM) of that certificate."`
 	ClusterSecret         Secret   `group:"cluster" name:"cluster.secret" placeholder:"SECRET" help:"What nodes show each other, the same on all, 16 bytes or more."`
 	ClusterSecretFile     string   `group:"cluster" name:"cluster.secret-file" placeholder:"FILE" help:"File with the secret, in place of cluster.secret."`
 	ClusterWeight         int      `group:"cluster" name:"cluster.weight" default:"1" min:"1" max:"1000" help:"Share of the keys that this node owns, beside the weights of the others; a static registry has the weights itself."`

@@ -93,6 +93,7 @@ func (f *Flags) AfterApply(l *loader) error {
 	f.readKeys(l)
 	f.Config.ClusterSecret = readSecret(l, "cluster.secret", f.Config.ClusterSecret, f.Config.ClusterSecretFile)
 	f.Config.RedisPassword = readSecret(l, "redis.password", f.Config.RedisPassword, f.Config.RedisPasswordFile)
+	f.Config.RegistryPassword = readSecret(l, "cluster.registry_password", f.Config.RegistryPassword, f.Config.RegistryPasswordFile)
 	for _, mistake := range f.Config.Validate() {
 		l.add(mistake)
 	}

@@ -38,6 +38,7 @@ func (c *Config) checkCluster(add func(name, text string)) {
 		return
 	}
 	checkRegistry(c.ClusterRegistry, c.Node, add)
+	c.checkRegistryAccess(add)
 	if c.Store == "pebble" || c.Store == "memory" {
 		add("store", "nodes of a cluster share one store, and this one is of one node: set store = redis and redis.address, or leave cluster.registry out")
 	}
@@ -131,6 +132,36 @@ func (c *Config) checkLegacyRPC(add func(name, text string)) {
 	}
 }
 
+// checkRegistryAccess finds credentials and certificates for a registry that cannot be used.
+func (c *Config) checkRegistryAccess(add func(name, text string)) {
+	if c.RegistryUsername == "" && c.RegistryPassword != "" {
+		add("cluster.registry_username", "missing: cluster.registry_password is the password of a user")
+	}
+	if c.RegistryUsername != "" && c.RegistryPassword == "" {
+		add("cluster.registry_password", "missing: cluster.registry_username has one; set it or cluster.registry_password_file")
+	}
+	if strings.Contains(c.RegistryUsername, ":") {
+		add("cluster.registry_username", "must have no colon")
+	}
+	if strings.HasPrefix(c.ClusterRegistry, "static:") && (c.RegistryUsername != "" || c.RegistryTLS) {
+		add("cluster.registry", "is a list of nodes, which has no server: leave cluster.registry_username and cluster.registry_tls out")
+	}
+	if !c.RegistryTLS && c.RegistryTLSCA+c.RegistryTLSCert+c.RegistryTLSKey != "" {
+		add("cluster.registry_tls", "must be true: with certificates the registry is spoken to with TLS")
+		return
+	}
+	if (c.RegistryTLSCert == "") != (c.RegistryTLSKey == "") {
+		add("cluster.registry_tls_key", "cluster.registry_tls_cert and cluster.registry_tls_key are given together or not at all")
+	} else if c.RegistryTLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(c.RegistryTLSCert, c.RegistryTLSKey); err != nil {
+			add("cluster.registry_tls_cert", err.Error())
+		}
+	}
+	if c.RegistryTLSCA != "" {
+		checkCertificates("cluster.registry_tls_ca", c.RegistryTLSCA, add)
+	}
+}
+
 // checkRegistry finds out whether url is one of a registry; what it names is seen when the node starts.
 func checkRegistry(url, node string, add func(name, text string)) {
 	const forms = "must be zookeeper://HOST:PORT,...[/PREFIX], etcd://HOST:PORT,...[/PREFIX] or static:NAME=HOST:PORT[*WEIGHT],..."
@@ -142,6 +173,10 @@ func checkRegistry(url, node string, add func(name, text string)) {
 	hosts, _, _ := strings.Cut(rest, "/")
 	if !ok || scheme != "zookeeper" && scheme != "etcd" {
 		add("cluster.registry", forms)
+		return
+	}
+	if strings.Contains(hosts, "@") {
+		add("cluster.registry", "must name no user: that is cluster.registry_username, and its password cluster.registry_password")
 		return
 	}
 	for host := range strings.SplitSeq(hosts, ",") {

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,21 +25,47 @@ func (n *Node) newRegistry(cfg *config.Config, self cluster.Node) (cluster.Regis
 		return nil, err
 	}
 	n.registry = setting.Kind
+	access, err := registryAccess(cfg)
+	if err != nil {
+		return nil, err
+	}
 	timeout, log := time.Duration(cfg.ClusterSessionTimeout), log(n.log, "registry")
 	switch setting.Kind {
 	case registry.Static:
 		return static.New(self, setting.Nodes)
 	case registry.ZooKeeper:
-		zk, err := zookeeper.New(zookeeper.Config{Servers: setting.Servers, Prefix: setting.Prefix, Timeout: timeout, Node: self, Log: log})
+		zk, err := zookeeper.New(zookeeper.Config{Servers: setting.Servers, Prefix: setting.Prefix, Timeout: timeout, Access: access, Node: self, Log: log})
 		if err != nil {
 			return nil, err
 		}
 		n.messages = zk
 		return zk, nil
 	case registry.Etcd:
-		return etcd.New(etcd.Config{Servers: setting.Servers, Prefix: setting.Prefix, Timeout: timeout, Node: self, Log: log})
+		return etcd.New(etcd.Config{Servers: setting.Servers, Prefix: setting.Prefix, Timeout: timeout, Access: access, Node: self, Log: log})
 	}
 	return nil, fmt.Errorf("no registry %q is known", setting.Kind)
+}
+
+// registryAccess returns how the servers of the registry let this node in.
+func registryAccess(cfg *config.Config) (registry.Access, error) {
+	a := registry.Access{Username: cfg.RegistryUsername, Password: string(cfg.RegistryPassword)}
+	if !cfg.RegistryTLS {
+		return a, nil
+	}
+	a.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.RegistryTLSCA != "" {
+		var err error
+		if a.TLS.RootCAs, err = certificatesIn(cfg.RegistryTLSCA); err != nil {
+			return a, fmt.Errorf("cluster.registry_tls_ca: %w", err)
+		}
+	}
+	if certificate, key := cfg.RegistryTLSCert, cfg.RegistryTLSKey; certificate != "" {
+		a.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(certificate, key) // it may have been renewed
+			return &pair, err
+		}
+	}
+	return a, nil
 }
 
 // messages is a registry in which processes of gopush-cluster look for who answers MessageRPC.

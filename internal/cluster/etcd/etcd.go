@@ -31,7 +31,8 @@ type Config struct {
 	Servers []string      // HOST:PORT, at least one
 	Prefix  string        // what its keys are below: empty, or with a slash first and none last
 	Timeout time.Duration // how long a process that is not heard of counts as there; whole seconds, or what etcd makes of it
-	Node    cluster.Node  // this node, as others shall see it
+	Access  registry.Access
+	Node    cluster.Node // this node, as others shall see it
 	Log     *slog.Logger
 }
 
@@ -42,6 +43,7 @@ type Registry struct {
 	root   string // of the nodes, with a slash last
 	key    string // of this process
 	client *clientv3.Client
+	token  *token
 	health *registry.Health
 	wake   chan struct{} // holds at most one: look again
 	claim  registry.Claim
@@ -55,16 +57,17 @@ func New(c Config) (*Registry, error) {
 	if c.Prefix == "" {
 		c.Prefix = "/gopush"
 	}
-	r := &Registry{c: c, id: registry.NewID(), root: c.Prefix + "/nodes/", health: registry.NewHealth(c.Log), wake: make(chan struct{}, 1)}
+	r := &Registry{c: c, id: registry.NewID(), root: c.Prefix + "/nodes/", health: registry.NewHealth(c.Log), wake: make(chan struct{}, 1), token: new(token)}
 	r.key = r.root + c.Node.Name + "/" + r.id
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            c.Servers,
+		TLS:                  c.Access.TLS,
 		DialTimeout:          c.Timeout,
 		DialKeepAliveTime:    c.Timeout,
 		DialKeepAliveTimeout: c.Timeout / 2,
 		PermitWithoutStream:  true,
 		Logger:               zap.NewNop(),
-		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connecting(c.Timeout))},
+		DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connecting(c.Timeout)), grpc.WithPerRPCCredentials(r.token)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("etcd at %s: %w", strings.Join(c.Servers, ", "), err)

@@ -61,11 +61,15 @@ func (s *session) run(ctx context.Context) {
 
 // round reads, registers what is to be, and tells. It returns after what time there is to be another round at the latest.
 func (s *session) round(ctx context.Context) time.Duration {
-	err := s.renew(ctx)
+	err := s.logIn(ctx)
+	if err == nil {
+		err = s.renew(ctx)
+	}
 	var keys []entry
 	if err == nil {
 		keys, err = s.settled(ctx)
 	}
+	s.mayHaveEnded(err)
 	if err != nil && ctx.Err() == nil {
 		s.r.health.Away(s.why(err))
 		s.view.Away(time.Now())

@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"crypto/tls"
 	"net/http"
 	"os/exec"
 	"testing"
@@ -13,6 +14,27 @@ func StartEtcd(t testing.TB) *Server {
 	t.Helper()
 	need(t, "etcd", "etcd")
 	return launch(t, etcdServes, etcd)
+}
+
+// StartSecuredEtcd is StartEtcd with TLS: client certificates must be signed by c, which is that of the server, too.
+func StartSecuredEtcd(t testing.TB, c Certificate) *Server {
+	t.Helper()
+	need(t, "etcd", "etcd")
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: c.Pool, Certificates: []tls.Certificate{c.Pair}}}}
+	serves := func(addr string) bool {
+		answer, err := client.Get("https://" + addr + "/health")
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	}
+	return launch(t, serves, func(addr, dir string) *exec.Cmd {
+		cmd, url := etcd(addr, dir), "https://"+addr
+		cmd.Args = append(cmd.Args, "--listen-client-urls", url, "--advertise-client-urls", url,
+			"--cert-file", c.File, "--key-file", c.KeyFile, "--client-cert-auth", "--trusted-ca-file", c.File)
+		return cmd
+	})
 }
 
 func etcd(addr, dir string) *exec.Cmd {

@@ -75,25 +75,25 @@ func (s *session) haveNone(d *dir, mine []string) (changed bool, err error) {
 func (s *session) create(d *dir, data []byte) error {
 	const flags = zk.FlagEphemeral | zk.FlagSequence
 	d.stale = true
-	_, err := s.conn.Create(d.path+"/", data, flags, zk.WorldACL(zk.PermAll))
+	_, err := s.conn.Create(d.path+"/", data, flags, s.acl())
 	if !errors.Is(err, zk.ErrNoNode) {
 		return err
 	}
 	if err := s.createPersistent(d.path); err != nil {
 		return err
 	}
-	_, err = s.conn.Create(d.path+"/", data, flags, zk.WorldACL(zk.PermAll))
+	_, err = s.conn.Create(d.path+"/", data, flags, s.acl())
 	return err
 }
 
 // createPersistent creates a path and all that it is below.
 func (s *session) createPersistent(dir string) error {
-	_, err := s.conn.Create(dir, nil, 0, zk.WorldACL(zk.PermAll))
+	_, err := s.conn.Create(dir, nil, 0, s.acl())
 	if errors.Is(err, zk.ErrNoNode) {
 		if err := s.createPersistent(path.Dir(dir)); err != nil {
 			return err
 		}
-		_, err = s.conn.Create(dir, nil, 0, zk.WorldACL(zk.PermAll))
+		_, err = s.conn.Create(dir, nil, 0, s.acl())
 	}
 	if errors.Is(err, zk.ErrNodeExists) {
 		return nil

@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 // once for all.
 type dialer struct {
 	timeout time.Duration // of the session
+	tls     *tls.Config   // nil: none
 	health  *registry.Health
 
 	mu      sync.Mutex
@@ -55,7 +57,14 @@ func (d *dialer) connected() {
 }
 
 func (d *dialer) dial(network, addr string, timeout time.Duration) (net.Conn, error) {
-	conn, err := net.DialTimeout(network, addr, min(timeout, max(d.timeout/3, leastPatience)))
+	dialer := &net.Dialer{Timeout: min(timeout, max(d.timeout/3, leastPatience))}
+	var conn net.Conn
+	var err error
+	if d.tls != nil {
+		conn, err = tls.DialWithDialer(dialer, network, addr, d.tls)
+	} else {
+		conn, err = dialer.Dial(network, addr)
+	}
 	if err != nil {
 		d.health.Away(err)
 		return nil, err

@@ -2,6 +2,7 @@ package zookeeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -33,7 +34,9 @@ type session struct {
 	conn   *zk.Conn
 	events <-chan zk.Event
 	dialer *dialer
-	dirs   map[string]*dir // by path; of the goroutine that runs it
+	dirs   map[string]*dir // by path; of the goroutine that runs it, like what follows
+	known  bool            // it has logged in
+	denied bool            // and may not do what it has to
 
 	mu      sync.Mutex
 	fired   map[string]bool // paths whose watches have
@@ -45,7 +48,7 @@ type session struct {
 
 // connect begins a connection. It never fails: servers are tried for as long as it lasts.
 func (r *Registry) connect() *session {
-	s := &session{r: r, dialer: &dialer{timeout: r.c.Timeout, health: r.health}, dirs: map[string]*dir{}, fired: map[string]bool{}}
+	s := &session{r: r, dialer: &dialer{timeout: r.c.Timeout, tls: r.c.Access.TLS, health: r.health}, dirs: map[string]*dir{}, fired: map[string]bool{}}
 	conn, events, err := zk.Connect(r.c.Servers, r.c.Timeout, zk.WithHostProvider(s.dialer), zk.WithDialer(s.dialer.dial),
 		zk.WithEventCallback(s.event), zk.WithLogger(quiet{r.c.Log}), zk.WithLogInfo(false))
 	if err != nil {
@@ -152,6 +155,9 @@ func (s *session) round(view *registry.View) time.Duration {
 		return 0
 	}
 	view.Back(time.Now())
+	if err := s.logIn(); err != nil {
+		return s.failed(err)
+	}
 	s.takeFired()
 	for _, c := range []*claim{s.r.node, s.r.message} {
 		for changed := true; changed; {
@@ -165,11 +171,19 @@ func (s *session) round(view *registry.View) time.Duration {
 	if err != nil {
 		return s.failed(err)
 	}
+	if s.denied {
+		s.denied = false
+		s.r.health.Back()
+	}
 	return view.Show(time.Now(), nodes)
 }
 
 func (s *session) failed(err error) time.Duration {
 	s.r.c.Log.Debug("reading ZooKeeper", "error", err)
+	if errors.Is(err, zk.ErrNoAuth) || errors.Is(err, zk.ErrAuthFailed) {
+		s.denied = true
+		s.r.health.Away(fmt.Errorf("ZooKeeper at %s does not let this node do what it must: %w; see cluster.registry_username", strings.Join(s.r.c.Servers, ", "), err))
+	}
 	return retry
 }
 

@@ -30,7 +30,8 @@ type Config struct {
 	Prefix  string        // what its paths are below: empty, or with a slash first and none last
 	Timeout time.Duration // of the session: how long a process that is not heard of counts as there
 	Reread  time.Duration // how often all is read without a reason; 10 s
-	Node    cluster.Node  // this node, as others shall see it
+	Access  registry.Access
+	Node    cluster.Node // this node, as others shall see it
 	Log     *slog.Logger
 }
 
