@@ -90,6 +90,8 @@ type Limits struct {
 	MaxSubscriptions   int   // of one connection that speaks Redis; 0: unlimited
 	MaxConnections     int   // in all, HTTP included; past it those of public listeners are refused
 
+	SlowConsumers []SlowConsumers // of keys that begin with none of them: SlowClose
+
 	MaxPerAddress           int // connections of one address to public listeners; 0: unlimited
 	MaxHandshakesPerAddress int // new ones within a second; 0: unlimited
 

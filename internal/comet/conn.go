@@ -68,6 +68,7 @@ type aux struct {
 	part    *ws.Assembly // the fragments of a WebSocket message so far
 	resume  *resume      // what it missed is being read
 	serving *serving     // its requests are carried out here
+	latest  *latest      // waits beside out
 	weight  weight       // what all of it holds
 	secure  *secure      // epoll engine: its TLS
 }

@@ -56,6 +56,7 @@ func (e *fakeEngine) room(l *loop, c *conn) {
 		n += len(ch.bytes)
 	}
 	l.written(c, n, nil)
+	l.sendBatch()
 }
 
 // fakeKeys are keys without a hub: the test posts to them itself.
@@ -200,7 +201,7 @@ func (f *fanout) took(fd int32, b []byte) {
 
 // missing returns the first mid below upto that r needs and has not got; 0: none.
 func (f *fanout) missing(r *reader, upto int64) int64 {
-	dropped := f.loop.g.Stats.DroppedLive.Load() > 0
+	dropped := f.loop.g.Stats.DroppedLive.Load()+f.loop.g.Stats.DroppedSlow.Load() > 0
 	for mid := r.seen + message.MidStep; mid < upto; mid += message.MidStep {
 		stored, known := f.keys.keys[r.key].needed[mid]
 		if stored || known && mid > r.barrier && !dropped {

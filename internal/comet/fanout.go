@@ -265,12 +265,12 @@ func (l *loop) deliver(c *conn, ref uint32, g *group, w *walk) {
 		l.hold(c.resuming(), w.now)
 		l.weigh(c)
 	default:
-		l.deliverSince(c, &c.seen, c.variant, g, w)
+		l.deliverSince(c, &c.seen, c.variant, ref, g, w)
 	}
 }
 
 // deliverSince queues those of w's messages for c that are above seen.
-func (l *loop) deliverSince(c *conn, seen *int64, v wire.Variant, g *group, w *walk) {
+func (l *loop) deliverSince(c *conn, seen *int64, v wire.Variant, ref uint32, g *group, w *walk) {
 	first := 0
 	for first < len(w.now) && w.now[first].Mid <= *seen {
 		first++
@@ -278,12 +278,13 @@ func (l *loop) deliverSince(c *conn, seen *int64, v wire.Variant, g *group, w *w
 	if first == len(w.now) {
 		return
 	}
+	before := *seen
 	*seen = w.now[len(w.now)-1].Mid
-	l.sendWalk(c, v, g, w, first)
+	l.sendWalk(c, v, ref, g, w, first, before)
 }
 
-// sendWalk queues w's messages for c from the first on.
-func (l *loop) sendWalk(c *conn, v wire.Variant, g *group, w *walk, first int) {
+// sendWalk queues w's messages for c from the first on. before is the mid up to which c has what is stored.
+func (l *loop) sendWalk(c *conn, v wire.Variant, ref uint32, g *group, w *walk, first int, before int64) {
 	f := w.frames[v]
 	if f == nil {
 		f = new(frames)
@@ -291,6 +292,14 @@ func (l *loop) sendWalk(c *conn, v wire.Variant, g *group, w *walk, first int) {
 	}
 	if len(f.starts) == 0 {
 		l.encode(f, v, g, w.now)
+	}
+	if c.out != nil || c.flags&batched != 0 {
+		if p := l.policyOf(g); p != SlowClose {
+			if l.settle(c); c.out != nil {
+				l.sendSlowly(c, p, v, ref, w, first, before)
+				return
+			}
+		}
 	}
 	l.delivered += int64(len(w.now) - first)
 	l.sendFrames(c, f.bytes[f.starts[first]:], len(w.now)-first, f)

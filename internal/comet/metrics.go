@@ -20,6 +20,8 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	counter(reg, "gopush_heartbeats_total", "Heartbeats answered.", nil, &s.Heartbeats)
 	counter(reg, "gopush_deliveries_total", "Messages queued for connections as they came.", nil, &s.Delivered)
 	counter(reg, "gopush_deliveries_resumed_total", "Messages queued for connections that had missed them.", nil, &s.Resent)
+	counter(reg, "gopush_dropped_slow_total", "Live-only messages left out for connections that did not read those before, where slow_consumers says so.", nil, &s.DroppedSlow)
+	counter(reg, "gopush_fell_behind_total", "Times that a connection which did not read was made to read the rest from the store, where slow_consumers says so.", nil, &s.FellBehind)
 	counter(reg, "gopush_dropped_live_total", "Live-only messages dropped for connections that were reading what they had missed.", nil, &s.DroppedLive)
 	for _, r := range Reasons() {
 		counter(reg, "gopush_connections_closed_total", "Connections closed or refused, by reason.",

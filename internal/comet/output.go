@@ -164,6 +164,9 @@ func (l *loop) written(c *conn, n int, err error) {
 		}
 		return
 	}
+	if l.sendLatest(c); c.state == free {
+		return
+	}
 	switch {
 	case c.state == flushing:
 		l.linger(c)

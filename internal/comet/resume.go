@@ -28,6 +28,7 @@ type resume struct {
 	told     bool               // that messages are gone
 	beyond   bool               // the device came with a mid that nobody can have given it
 	hungry   bool               // it waits for room to read the next page
+	behind   bool               // the connection was live, and did not read
 }
 
 // Bounds of what is held back for one connection that reads what it missed. Past them the
@@ -84,6 +85,10 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 	if err != nil {
 		l.g.cfg.Log.Debug("resume failed", "key", l.groups.at(c.ref).channel.Key(), "err", err)
 		l.closePolitely(c, ResumeFailed)
+		return
+	}
+	if page.Gap && r.behind && c.variant&wire.Prev == 0 {
+		l.close(c, Slow) // it came without a MID: it would not understand to be told
 		return
 	}
 	l.holdPosted(c, r)

@@ -188,6 +188,7 @@ func (l *loop) enter(c *conn, ch *channel.Channel, ref uint32) {
 
 // leave takes c out of a group.
 func (l *loop) leave(c *conn, ref uint32) {
+	l.forgetLatest(c, ref, false)
 	g := l.groups.at(ref)
 	if g.leave(c.index); !g.empty() {
 		return

@@ -14,6 +14,8 @@ type Stats struct {
 	Heartbeats    atomic.Int64 // answered
 	Delivered     atomic.Int64 // messages written to or queued for connections, live
 	Resent        atomic.Int64 // the same, from what they had missed
+	DroppedSlow   atomic.Int64 // live-only messages left out for connections that did not read those before
+	FellBehind    atomic.Int64 // times that a connection which did not read was to read the rest from the store
 	DroppedLive   atomic.Int64 // live-only messages dropped for connections that read what they missed
 
 	PushRequests atomic.Int64 // requests over HTTP that loops served themselves

@@ -320,12 +320,12 @@ func (l *loop) deliverRedis(c *conn, ref uint32, g *group, w *walk) {
 	case s == nil:
 		return
 	case s.how&pattern != 0:
-		l.sendWalk(c, c.variant, g, w, 0)
+		l.sendWalk(c, c.variant, ref, g, w, 0, 0)
 		return
 	case s.how&how(redis.Channel) != 0:
-		l.deliverSince(c, &s.seen, c.variant, g, w)
+		l.deliverSince(c, &s.seen, c.variant, ref, g, w)
 	case s.how&how(redis.Shard) != 0:
-		l.deliverSince(c, &s.seen, c.variant|wire.Shard, g, w)
+		l.deliverSince(c, &s.seen, c.variant|wire.Shard, ref, g, w)
 	}
 	if c.state == served && s.how&follows != 0 {
 		l.stored(c, r, ref, int(s.nth), w.now)

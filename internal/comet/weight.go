@@ -90,6 +90,9 @@ func (c *conn) holds() (n int) {
 	if c.aux.resume != nil {
 		n += c.aux.resume.size()
 	}
+	if c.aux.latest != nil {
+		n += c.aux.latest.size()
+	}
 	if c.aux.serving != nil {
 		n += c.aux.serving.bytes
 	}

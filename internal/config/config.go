@@ -86,26 +86,27 @@ type Config struct {
 	LegacyRPC             string   `group:"cluster" name:"legacy-rpc" default:"off" oneof:"off,on" help:"Whether web processes of gopush-cluster may push and read through this node by net/rpc on its admin listeners: from loopback and trusted_networks only."`
 
 	// What one peer may cost. docs/design.md, "Limits by default".
-	MaxMessageBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`
-	MaxKeyBytes                   Bytes    `group:"limits" default:"255" min:"1" max:"255" reload:"yes" help:"Longest key."`
-	MaxArguments                  int      `group:"limits" default:"16384" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a command of Redis; legacy commands have 6 at most."`
-	MaxCommandBytes               Bytes    `group:"limits" default:"0" min:"0" max:"1GiB" reload:"yes" help:"Largest RESP command; 0: max_message_bytes + 64 KiB on admin, 64 KiB on public."`
-	MaxHeadBytes                  Bytes    `group:"limits" default:"8KiB" min:"256" max:"1MiB" reload:"yes" help:"Largest head of an HTTP request; a reload changes it for the first of a connection."`
-	FirstPacketTimeout            Duration `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`
-	MaxPendingBytes               Bytes    `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
-	MaxPendingMessages            int      `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
-	MaxMemoryBytes                Bytes    `group:"limits" default:"0" min:"0" max:"1PiB" reload:"yes" help:"Memory that all connections together may hold: output that waits, input that is not whole, requests and resumes under way; past it those that hold most are closed; 16MiB or more; 0: a quarter of what the machine or its control group has."`
-	MaxStoredPerKey               int      `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
-	MaxDevicesPerKey              int      `group:"limits" default:"10000" min:"1" max:"16777216" reload:"yes" help:"Device cursors (consumer groups) kept for a key, and consumers of each."`
-	IdempotencyWindow             Duration `group:"limits" default:"1d" min:"1s" max:"30d" reload:"yes" help:"How long a push with an idempotency key is known: repeated within it, it is answered with the first id and stored once."`
-	MaxSubscriptionsPerConnection int      `group:"limits" default:"10000" min:"0" reload:"yes" help:"Keys and patterns that one connection may subscribe to with the Redis dialect; 0: any number."`
-	MaxSubscribersPerKey          int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
-	MaxPatterns                   int      `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`
-	MaxConnections                int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
-	MaxConnectionsPerAddress      int      `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections of one address (IPv6: one /64) to public listeners; those from loopback and of trusted_proxies themselves are not counted; 0: any number, since many devices may share an address."`
-	MaxHandshakesPerAddress       int      `group:"limits" default:"0" min:"0" reload:"yes" help:"New connections of one address (IPv6: one /64) to public listeners within a second; 0: any number."`
-	MinHeartbeat                  Duration `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
-	StoreTimeout                  Duration `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
+	MaxMessageBytes               Bytes           `group:"limits" default:"1MiB" min:"1" max:"64MiB" reload:"yes" help:"Largest payload of a push."`
+	MaxKeyBytes                   Bytes           `group:"limits" default:"255" min:"1" max:"255" reload:"yes" help:"Longest key."`
+	MaxArguments                  int             `group:"limits" default:"16384" min:"6" max:"1048576" reload:"yes" help:"Most arguments of a command of Redis; legacy commands have 6 at most."`
+	MaxCommandBytes               Bytes           `group:"limits" default:"0" min:"0" max:"1GiB" reload:"yes" help:"Largest RESP command; 0: max_message_bytes + 64 KiB on admin, 64 KiB on public."`
+	MaxHeadBytes                  Bytes           `group:"limits" default:"8KiB" min:"256" max:"1MiB" reload:"yes" help:"Largest head of an HTTP request; a reload changes it for the first of a connection."`
+	FirstPacketTimeout            Duration        `group:"limits" default:"5s" min:"100ms" max:"1h" reload:"yes" help:"Time for the first complete command or request of a connection."`
+	MaxPendingBytes               Bytes           `group:"limits" default:"1MiB" min:"1" max:"1GiB" reload:"yes" help:"Bytes that may wait for a slow connection; past it the connection is closed."`
+	MaxPendingMessages            int             `group:"limits" default:"1024" min:"1" max:"16777216" reload:"yes" help:"Messages that may wait for a slow connection; past it the connection is closed."`
+	SlowConsumers                 []SlowConsumers `group:"limits" reload:"yes" placeholder:"PREFIX=POLICY" help:"What becomes of messages to keys that begin with PREFIX, the longest that fits, for connections that do not read: close (past max_pending_bytes or max_pending_messages the connection is closed; where nothing else is said), drop (past that live-only ones are left out) or latest (of live-only ones only the newest waits). Stored ones are never left out: the connection reads them from the store later, or is closed. May be given several times."`
+	MaxMemoryBytes                Bytes           `group:"limits" default:"0" min:"0" max:"1PiB" reload:"yes" help:"Memory that all connections together may hold: output that waits, input that is not whole, requests and resumes under way; past it those that hold most are closed; 16MiB or more; 0: a quarter of what the machine or its control group has."`
+	MaxStoredPerKey               int             `group:"limits" default:"1000" min:"1" max:"16777216" reload:"yes" help:"Newest messages kept for a key; older ones are trimmed."`
+	MaxDevicesPerKey              int             `group:"limits" default:"10000" min:"1" max:"16777216" reload:"yes" help:"Device cursors (consumer groups) kept for a key, and consumers of each."`
+	IdempotencyWindow             Duration        `group:"limits" default:"1d" min:"1s" max:"30d" reload:"yes" help:"How long a push with an idempotency key is known: repeated within it, it is answered with the first id and stored once."`
+	MaxSubscriptionsPerConnection int             `group:"limits" default:"10000" min:"0" reload:"yes" help:"Keys and patterns that one connection may subscribe to with the Redis dialect; 0: any number."`
+	MaxSubscribersPerKey          int             `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections that may subscribe to one key; 0: any number."`
+	MaxPatterns                   int             `group:"limits" default:"128" min:"1" max:"65536" help:"Different patterns that connections of this node may subscribe to; each message is held against all of them."`
+	MaxConnections                int             `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections at a time; 0: what the descriptor limit allows."`
+	MaxConnectionsPerAddress      int             `group:"limits" default:"0" min:"0" reload:"yes" help:"Connections of one address (IPv6: one /64) to public listeners; those from loopback and of trusted_proxies themselves are not counted; 0: any number, since many devices may share an address."`
+	MaxHandshakesPerAddress       int             `group:"limits" default:"0" min:"0" reload:"yes" help:"New connections of one address (IPv6: one /64) to public listeners within a second; 0: any number."`
+	MinHeartbeat                  Duration        `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
+	StoreTimeout                  Duration        `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
 
 	// How the process behaves.
 	LogLevel        slog.Level `group:"process" default:"info" reload:"yes" help:"Least level that is logged: debug, info, warn or error."`

@@ -109,6 +109,7 @@ func TestEachMistakeIsToldByName(t *testing.T) {
 		{"number", "", nil, []string{"--loops=two"}, `loops = "two" (--loops): must be a whole number`},
 		{"bool", "public_without_auth = 'maybe'", nil, nil, `public_without_auth = "maybe" (FILE): must be true or false`},
 		{"level", "", []string{"GOPUSH_LOG_LEVEL=loud"}, nil, `log_level = "loud" (GOPUSH_LOG_LEVEL): must be debug, info, warn or error`},
+		{"policy", "slow_consumers = ['a=keep']", nil, nil, `slow_consumers = "a=keep" (FILE): a policy is PREFIX=close`},
 		{"network", "trusted_networks = ['10.0.0.1']", nil, nil, `trusted_networks = "10.0.0.1" (FILE): a network is ADDRESS/BITS`},
 		{"address", "", nil, []string{"--public=6969"}, `public = "6969" (--public): an address is HOST:PORT`},
 		{"word", "", nil, []string{"--store=sqlite"}, `store = "sqlite" (--store): must be one of pebble, memory, redis`},

@@ -32,6 +32,7 @@ func (c Config) Validate() Mistakes {
 	c.checkExposure(add)
 	c.checkNames(add)
 	c.checkMemory(add)
+	c.checkSlowConsumers(add)
 	c.checkRedis(add)
 	c.checkCluster(add)
 	return found
@@ -140,6 +141,16 @@ func (c *Config) listeners() []listener {
 
 // minMemory is the least that all connections may be allowed to hold: a few of them hold that much by right.
 const minMemory = 16 << 20
+
+func (c *Config) checkSlowConsumers(add func(name, text string)) {
+	seen := map[string]bool{}
+	for _, s := range c.SlowConsumers {
+		if seen[s.Prefix] {
+			add("slow_consumers", "the prefix "+strconv.Quote(s.Prefix)+" is given twice")
+		}
+		seen[s.Prefix] = true
+	}
+}
 
 func (c *Config) checkMemory(add func(name, text string)) {
 	if c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < minMemory {

@@ -77,6 +77,7 @@ func limitsOf(cfg *config.Config) comet.Limits {
 		MaxArguments: cfg.MaxArguments, MaxSubscriptions: cfg.MaxSubscriptionsPerConnection,
 		MaxConnections: cfg.MaxConnections, MaxMemory: maxMemory(cfg),
 		MaxPerAddress: cfg.MaxConnectionsPerAddress, MaxHandshakesPerAddress: cfg.MaxHandshakesPerAddress,
+		SlowConsumers:  slowConsumers(cfg),
 		TrustedProxies: cfg.TrustedProxies, RequireProxyHeader: cfg.ProxyProtocol == "required",
 		FirstPacketTimeout: time.Duration(cfg.FirstPacketTimeout), MinHeartbeat: time.Duration(cfg.MinHeartbeat),
 	}
@@ -90,6 +91,15 @@ func limitsOf(cfg *config.Config) comet.Limits {
 		l.MaxConnections = max(limit-reservedDescriptors, limit/2)
 	}
 	return l
+}
+
+// slowConsumers returns what becomes of messages that connections do not read.
+func slowConsumers(cfg *config.Config) (all []comet.SlowConsumers) {
+	policies := map[string]comet.SlowPolicy{"close": comet.SlowClose, "drop": comet.SlowDrop, "latest": comet.SlowLatest}
+	for _, s := range cfg.SlowConsumers {
+		all = append(all, comet.SlowConsumers{Prefix: s.Prefix, Policy: policies[s.Policy]})
+	}
+	return all
 }
 
 // reservedDescriptors are for the store, the listeners and what else is not a connection;
