@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -94,4 +95,37 @@ func text(e ast.Expr) string {
 		return text(e.Fun)
 	}
 	return ""
+}
+
+// Each test that docs/security.md names is there.
+func TestWhatSecurityNamesIsThere(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile(filepath.Join("docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err = filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, found := range declared.FindAllStringSubmatch(string(source), -1) {
+			there[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`?").FindAllStringSubmatch(string(doc), -1)
+	for _, name := range named {
+		if !there[name[1]] {
+			t.Errorf("docs/security.md names %s, which is nowhere", name[1])
+		}
+	}
+	if len(named) < 30 {
+		t.Errorf("docs/security.md names %d tests, want more", len(named))
+	}
 }

@@ -65,7 +65,7 @@ func (s smuggler) request(targets []string) string {
 	}
 	for range s.IntN(2) {
 		lines = append(lines, s.of(" folded: x", "\tfolded", "Connection: close", "Connection: keep-alive", "Connection: Content-Length", "Expect: 100-continue", "Expect: x", "Upgrade: websocket",
-			"Upgrade: h2c", "X-HTTP-Method-Override: DELETE", "X: "+strings.Repeat("y", 9000), "\x00: x", ": x", "no colon", "Content-Encoding: gzip", "X-Original-URL: /v1/keys/a", "Trailer: Content-Length"))
+			"Upgrade: h2c", "X-HTTP-Method-Override: DELETE", "X: "+strings.Repeat("y", 9000), "\x00: x", ": x", "no colon", "Content-Encoding: gzip", "X-Original-URL: /v1/keys/a", "Trailer: Content-Length", "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1", "Idempotency-Key: a", "Idempotency-Key:", "Idempotency-Key: a\x00b"))
 	}
 	s.Shuffle(len(lines)-1, func(i, j int) { lines[1+i], lines[1+j] = lines[1+j], lines[1+i] })
 	return strings.Join(lines, end) + end + s.of(end, end, end, "\r\n", "\n") + body + s.of("", "", "", "", "\r\n", "\n")
