@@ -88,6 +88,9 @@ func refusesWhileFull(t *testing.T, n *node, reason string, fill, free func()) {
 	if a := do(t, "POST", n.adminURL("/1/admin/push/private?key=k&expire=600"), "1"); a.body != `{"ret":65535}` {
 		t.Errorf("the legacy push is answered %d %s, want ret 65535", a.status, a.body)
 	}
+	if got := n.xadd("k", "x"); !strings.HasPrefix(got, "-ERR nothing was done, try again later") {
+		t.Errorf("XADD is answered %q, want an error that says that nothing was done", got)
+	}
 	expectReady(t, n, http.StatusServiceUnavailable, reason)
 	if a := do(t, "GET", n.opsURL("/livez"), ""); a.status != http.StatusOK {
 		t.Errorf("/livez answers %d %s, want 200: a restart mends nothing", a.status, a.body)
@@ -101,6 +104,19 @@ func refusesWhileFull(t *testing.T, n *node, reason string, fill, free func()) {
 	eventually(t, "the node is ready again", func() bool { return do(t, "GET", n.opsURL("/readyz"), "").status == http.StatusOK })
 	d.check(t, n)
 	d.check(t, n.restart())
+}
+
+// xadd stores a message as clients of Redis do, and returns the first line of the answer.
+func (n *node) xadd(key, payload string) string {
+	n.t.Helper()
+	p := dial(n.t, n.admin[0])
+	defer p.Close()
+	p.send(command("XADD", key, "*", "msg", payload))
+	line, err := p.r.ReadString('\n')
+	if err != nil {
+		n.t.Fatalf("XADD: %v", err)
+	}
+	return strings.TrimSpace(line)
 }
 
 // diskTest pushes, and knows what was acknowledged.

@@ -67,6 +67,11 @@ func (l *ledger) saw(key string, mid int64) {
 // publish pushes to all keys from several publishers until so many pushes were acknowledged;
 // then it kills the node while they go on.
 func (l *ledger) publish(n *node, publishers, count int) {
+	l.publishUntil(n, publishers, count, n.kill)
+}
+
+// publishUntil is publish for a node that end ends.
+func (l *ledger) publishUntil(n *node, publishers, count int, end func()) {
 	var acks atomic.Int64
 	var working sync.WaitGroup
 	enough := make(chan struct{})
@@ -85,7 +90,7 @@ func (l *ledger) publish(n *node, publishers, count int) {
 	case <-enough:
 	case <-failed:
 	}
-	n.kill()
+	end()
 	<-failed
 	l.restarted()
 }
@@ -200,6 +205,20 @@ func (l *ledger) checkKey(t *testing.T, key string, stored []storedMessage) {
 	for mid, payload := range missing {
 		t.Errorf("%s: %s was acknowledged with mid %d and is gone", key, payload, mid)
 	}
+}
+
+// lost returns how many messages are not there of those that were acknowledged.
+func (l *ledger) lost(n *node) (count int) {
+	n.t.Helper()
+	for _, key := range l.keys {
+		stored := n.storedV1(key)
+		for mid := range l.kept[key] {
+			if !slices.ContainsFunc(stored, func(m storedMessage) bool { return m.mid == mid }) {
+				count++
+			}
+		}
+	}
+	return count
 }
 
 // uncertain returns how many messages are stored of those that were not acknowledged.

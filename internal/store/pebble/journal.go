@@ -252,7 +252,7 @@ func (j *journal) write(durable bool, batches ...[]byte) {
 	binary.LittleEndian.PutUint32(b, uint32(len(b)-recordHeader))
 	binary.LittleEndian.PutUint32(b[4:], checksum(j.number, b[recordHeader:]))
 	_, _ = j.file.Write(b)
-	if j.size += int64(len(b)); durable {
+	if j.size += int64(len(b)); durable && syncsCommits {
 		_ = j.file.SyncData()
 	}
 	if j.buf = b; cap(b) > maxSpareRecord {
