@@ -53,7 +53,7 @@ CPU is that of the server, user and system, the push included. Latency is from b
 type benchFlags struct {
 	Subject   []string         `default:"gopush" help:"What is measured, one after the other: gopush, cluster (several nodes and a redis-server; pushes arrive at the node that owns all keys), cluster-wrong (they arrive at another), floor, redis, nats, mosquitto, nchan (make peers-deps installs what is not there)."`
 	Nodes     int              `default:"3" help:"Nodes of a cluster, over which subscribers are spread."`
-	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws,redis,streams" help:"What is spoken, one after the other, to gopush: tcp or ws by subscribers, with pushes over HTTP; redis (SUBSCRIBE and PUBLISH) or streams (XREAD BLOCK and XADD) by all. Redis is spoken to by redis or streams."`
+	Protocol  []bench.Protocol `default:"tcp" enum:"tcp,ws,tls,wss,redis,streams" help:"What is spoken, one after the other, to gopush: tcp or ws, or over TLS tls or wss, by subscribers, with pushes over HTTP; redis (SUBSCRIBE and PUBLISH) or streams (XREAD BLOCK and XADD) by all. Redis is spoken to by redis or streams."`
 	Store     bench.Store      `default:"default" enum:"default,memory,disk" help:"Where gopush and redis have what is stored when they answer: memory, or disk, synced. By default gopush on disk, redis in memory."`
 	Runs      int              `default:"3" help:"How often all is repeated; the table has medians."`
 	Processes int              `placeholder:"N" help:"Processes that subscribers are spread over. By default as many as the limit of open files asks for."`

@@ -77,11 +77,13 @@ func inTurn[R any](ctx context.Context, c *Config, measure func(ctx context.Cont
 // Protocol is how subscribers of a measurement speak, and publishers.
 type Protocol string
 
-// The protocols: docs/design.md, "legacy RESP" and "legacy WebSocket", both with pushes over HTTP, and "Dialect: Redis", spoken
+// The protocols: docs/design.md, "legacy RESP" and "legacy WebSocket", both with pushes over HTTP and without or with TLS for subscribers, and "Dialect: Redis", spoken
 // by the same code to a node and to redis-server.
 const (
 	TCP       Protocol = "tcp"
 	WebSocket Protocol = "ws"
+	TLS       Protocol = "tls"     // TCP over TLS
+	WSS       Protocol = "wss"     // WebSocket over TLS
 	Redis     Protocol = "redis"   // SUBSCRIBE and PUBLISH, RESP2
 	Streams   Protocol = "streams" // XREAD BLOCK and XADD, RESP2: whatever is pushed is stored
 )

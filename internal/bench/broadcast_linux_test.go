@@ -184,7 +184,7 @@ func TestBroadcastCountsClosedConnections(t *testing.T) {
 
 func TestBroadcastReadsBytesHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
-	for _, p := range []bench.Protocol{bench.TCP, bench.WebSocket} {
+	for _, p := range []bench.Protocol{bench.TCP, bench.WebSocket, bench.TLS, bench.WSS} {
 		t.Run(string(p), func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -32,6 +33,8 @@ type fake struct {
 	// its key, from 0.
 	resume func(n int, frame []byte) []byte
 
+	tls *tls.Config // for subscribers that begin with a handshake
+
 	// slow is how long a push takes before anything happens.
 	slow time.Duration
 	// mute tells which pushes of a key are carried out and never answered.
@@ -60,6 +63,9 @@ func newFake(t *testing.T) *fake {
 	mux.HandleFunc("GET /stat", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"mallocs": 1000}`) })
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
+	certified := httptest.NewTLSServer(nil)
+	f.tls = certified.TLS
+	certified.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +94,10 @@ func (f *fake) accept(listener net.Listener) {
 			return
 		}
 		r := bufio.NewReader(c)
+		if first, _ := r.Peek(1); string(first) == "\x16" { // of a TLS handshake
+			c = tls.Server(peeked{c, r}, f.tls)
+			r = bufio.NewReader(c)
+		}
 		if first, _ := r.Peek(1); string(first) == "G" {
 			f.upgrade(c, r)
 		} else {
@@ -95,6 +105,14 @@ func (f *fake) accept(listener net.Listener) {
 		}
 	}
 }
+
+// peeked is a connection of which some was read.
+type peeked struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (p peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
 
 // subscribe reads *N, and a length and a text for each of "sub KEY HEARTBEAT TOKEN VERSION [MID]".
 func (f *fake) subscribe(c net.Conn, r *bufio.Reader) {

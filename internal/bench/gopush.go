@@ -23,8 +23,15 @@ func (g *gopush) start(ctx context.Context, need needs) (*process, error) {
 		return nil, err
 	}
 	const free = "127.0.0.1:0"
+	public := free
+	if g.secure() {
+		if public, err = certified(free, dir); err != nil {
+			os.RemoveAll(dir)
+			return nil, err
+		}
+	}
 	args := []string{
-		"serve", "--public", free, "--admin", free, "--ops", free,
+		"serve", "--public", public, "--admin", free, "--ops", free,
 		"--data", filepath.Join(dir, "data"), "--log-level", "warn",
 	}
 	if need.stored > 0 {
@@ -51,7 +58,7 @@ func (g *gopush) start(ctx context.Context, need needs) (*process, error) {
 
 func (g *gopush) dialect(t *Target) dialect {
 	switch g.protocol {
-	case WebSocket:
+	case WebSocket, WSS:
 		return newLegacyWebSocket(t.Public)
 	case Redis:
 		return redisSubscriber{}

@@ -101,6 +101,8 @@ func (c *Config) subject(name string) (subject, error) {
 	for _, s := range []subject{
 		&gopush{binary: c.Binary, protocol: TCP},
 		&gopush{binary: c.Binary, protocol: WebSocket},
+		&gopush{binary: c.Binary, protocol: TLS},
+		&gopush{binary: c.Binary, protocol: WSS},
 		&gopush{binary: c.Binary, protocol: Redis},
 		&gopush{binary: c.Binary, protocol: Streams},
 		&cluster{binary: c.Binary, protocol: TCP, nodes: c.nodes()},

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -79,7 +80,9 @@ type swarm struct {
 	came    []int // Shared: by sequence number, how many connections have it
 	through int   // messages that have come to all that had to get them
 	arrived int   // messages that came for the first time, at all connections
-	moves   int   // connections that a server ended or refused, and that came back at another
+	secure  bool  // TLS is spoken
+	shaken  chan shaken
+	moves   int // connections that a server ended or refused, and that came back at another
 	outcome
 
 	buf    []byte // of what is read
@@ -98,6 +101,7 @@ type subscriber struct {
 	returns    bool          // it was here before: it resumes
 	moved      int           // how often it lost its server, where there are later ones
 	hello      []byte        // to be sent as soon as the socket is connected; nil: sent
+	secure     *tls.Conn     // nil: plain, or not connected yet
 	due        time.Duration // when it had to be opened
 	subscribed time.Duration // when it was; 0: it is not
 	part       []byte        // of an item that came in part
@@ -130,6 +134,7 @@ func newSwarm(p plan) (*swarm, error) {
 	return &swarm{
 		plan: p, clock: clock, epoll: epoll, wake: wake,
 		servers: servers, later: later, dialect: d, asker: a,
+		secure: isSecure(subject), shaken: make(chan shaken, maxConnecting),
 		outcome: newOutcome(), buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512),
 	}, nil
 }
@@ -194,7 +199,7 @@ func (s *swarm) hangUp(c *subscriber) {
 	if c.subscribed == 0 {
 		s.opening--
 	}
-	c.fd, c.subscribed, c.part, c.hello = -1, 0, nil, nil
+	c.fd, c.subscribed, c.part, c.hello, c.secure = -1, 0, nil, nil, nil
 }
 
 // grow adds connections until there are n, at most rate a second; 0: as fast as they can.

@@ -22,6 +22,9 @@ func (s *swarm) pump(timeout time.Duration) (n int, err error) {
 	for _, event := range s.events[:n] {
 		if event.Fd == wakeUp {
 			s.wake.Read(s.buf)
+			if err := s.shook(); err != nil {
+				return n, err
+			}
 		} else if err := s.serve(int(event.Fd), event.Events); err != nil {
 			return n, err
 		}
@@ -37,32 +40,46 @@ func (s *swarm) serve(i int, ready uint32) error {
 		return nil // it left while this was on its way
 	}
 	if c.hello != nil && ready&unix.EPOLLOUT != 0 {
+		if s.secure {
+			return s.shake(i)
+		}
 		return s.greet(i)
 	}
-	n, err := unix.Read(c.fd, s.buf)
+	for more := true; more && c.fd >= 0; {
+		var err error
+		if more, err = s.take(i, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take takes some of what has come to connection i, and tells whether there may be more.
+func (s *swarm) take(i int, c *subscriber) (more bool, err error) {
+	n, more, err := c.read(s.buf)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
-		return nil
+		return false, nil
 	case n <= 0 && len(s.later) > 0:
 		s.move(i)
-		return nil
+		return false, nil
 	case n <= 0 && c.subscribed == 0:
-		return fmt.Errorf("connection %d: ended before it was subscribed: %w", s.number(i)+1, errors.Join(err, net.ErrClosed))
+		return false, fmt.Errorf("connection %d: ended before it was subscribed: %w", s.number(i)+1, errors.Join(err, net.ErrClosed))
 	case n <= 0:
 		s.tally.Closed++
 		s.hangUp(c)
-		return nil
+		return false, nil
 	}
 	s.reads++
 	s.bytes += n
 	if err := s.feed(i, s.buf[:n]); err != nil {
 		if len(s.later) > 0 && c.subscribed == 0 {
 			s.move(i) // refused: elsewhere it may not be
-			return nil
+			return false, nil
 		}
-		return fmt.Errorf("connection %d: %w", s.number(i)+1, err)
+		return false, fmt.Errorf("connection %d: %w", s.number(i)+1, err)
 	}
-	return nil
+	return more, nil
 }
 
 // move has connection i, which its server has ended or refused, come back at another one: at once, or a moment later where it was not subscribed.
