@@ -77,8 +77,8 @@ func (n *node) sent(text string) *peer {
 func TestEveryReasonToCloseIsCounted(t *testing.T) {
 	onEngines(t, []string{"--allowed-origins", "https://good.example", "--first-packet-timeout", "500ms", "--max-subscribers-per-key", "2"}, func(t *testing.T, n *node) {
 		known := []string{
-			"auth_failed", "bad_command", "bad_frame", "bad_handshake", "bad_heartbeat", "command_timeout", "draining", "failed", "first_packet_timeout",
-			"heartbeat_timeout", "http_timeout", "key_unknown", "kicked", "lingered", "max_connections", "max_memory", "max_subscribers_per_key", "origin_refused",
+			"auth_failed", "bad_command", "bad_frame", "bad_handshake", "bad_heartbeat", "bad_proxy_header", "busy", "command_timeout", "draining", "failed", "first_packet_timeout",
+			"heartbeat_timeout", "http_timeout", "key_unknown", "kicked", "lingered", "max_connections", "max_connections_per_address", "max_handshakes_per_address", "max_memory", "max_subscribers_per_key", "origin_refused",
 			"peer_closed", "resume_failed", "shutdown", "slow", "tls_handshake_failed", "token_refused", "too_long",
 			"wrong_node",
 		}

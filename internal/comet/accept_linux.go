@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,8 +77,9 @@ func (e *epoll) unlisten(s *epollListener) {
 	}
 }
 
-// resume watches the listeners again that were left alone after a failure.
+// resume watches the listeners again that were left alone.
 func (e *epoll) resume() {
+	e.paused = false
 	resting := e.resting
 	e.resting = nil
 	for _, s := range resting {
@@ -93,6 +95,10 @@ func (e *epoll) accept(l *loop, s *epollListener) {
 		return // closed after the event was found
 	}
 	for range maxAccepts {
+		if !s.g.mayAccept(s.kind) {
+			e.pauseAccepting(l, s)
+			return
+		}
 		fd, from, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case err == nil:
@@ -107,6 +113,15 @@ func (e *epoll) accept(l *loop, s *epollListener) {
 			return
 		}
 	}
+}
+
+// pauseAccepting leaves s alone for a moment.
+func (e *epoll) pauseAccepting(l *loop, s *epollListener) {
+	s.g.Stats.AcceptPaused.Add(1)
+	e.control(unix.EPOLL_CTL_DEL, s.fd, 0, id{})
+	e.resting = append(e.resting, s)
+	e.paused = true
+	l.wakeAt(time.Now().Add(acceptPause))
 }
 
 // place gives an accepted socket to the loop with the fewest connections, l if that is as good.

@@ -33,6 +33,9 @@ func (g *Gateway) unwelcome() (hint time.Duration, why Reason) {
 	if a := g.away.Load(); a != nil {
 		return a.hint(), Draining
 	}
+	if _, hint := g.crowd(); hint > 0 {
+		return hint, Busy
+	}
 	return 0, 0
 }
 

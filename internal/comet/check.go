@@ -30,23 +30,31 @@ func (l *loop) want(c *conn, sub wire.Sub) {
 		l.subscribe(c, sub, 0)
 		return
 	}
+	l.askAbout(c, sub)
+}
+
+// askAbout has c wait until sub is checked.
+func (l *loop) askAbout(c *conn, sub wire.Sub) {
 	c.state = checking
 	id := c.id
-	queued := l.g.pool.run(func() {
+	queued := l.admit(func() joined {
 		v := l.g.check(sub)
-		l.do(func(l *loop) {
-			c := l.find(id)
-			switch {
-			case c == nil || c.state != checking:
-			case l.g.revocations() != v.revocations:
-				l.want(c, sub) // perhaps this token, before the connection could be found by it
-			default:
-				l.decided(c, sub, v)
-			}
-		})
+		return joined{func(l *loop) { l.checked(id, sub, v) }, effortToJoin}
 	})
 	if !queued {
 		l.closePolitely(c, AuthFailed)
+	}
+}
+
+// checked takes what came of a subscriber's check.
+func (l *loop) checked(id id, sub wire.Sub, v verdict) {
+	c := l.find(id)
+	switch {
+	case c == nil || c.state != checking:
+	case l.g.revocations() != v.revocations:
+		l.askAbout(c, sub) // perhaps this token, before the connection could be found by it
+	default:
+		l.decided(c, sub, v)
 	}
 }
 

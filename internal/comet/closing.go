@@ -67,7 +67,7 @@ func closeCode(why Reason) int {
 	switch why {
 	case Shutdown, Draining:
 		return ws.CloseGoingAway
-	case ResumeFailed, AuthFailed: // a slow one gets none: its queue is full
+	case ResumeFailed, AuthFailed, Busy: // a slow one gets none: its queue is full
 		return ws.CloseTryLater
 	case TooLong:
 		return ws.CloseTooBig

@@ -100,6 +100,11 @@ type Limits struct {
 	TrustedProxies     []netip.Prefix
 	RequireProxyHeader bool
 
+	// Handshakes, token checks and reads of what was missed that wait or are under way; past it nobody is accepted on public listeners; 0:
+	// unlimited. Where they take longer than JoiningWait who comes is told when to come back.
+	MaxJoining  int
+	JoiningWait time.Duration
+
 	FirstPacketTimeout time.Duration
 	MinHeartbeat       time.Duration
 }
@@ -136,8 +141,10 @@ type Gateway struct {
 	cfg    Config // set at New, never changed but for Limits
 	limits atomic.Pointer[Limits]
 	away   atomic.Pointer[Away] // nil: who comes to subscribe is welcome
-	loops  []*loop
-	pool   *pool
+
+	joining joining
+	loops   []*loop
+	pool    *pool
 
 	tlsBuffers  tlsBuffers // set by New, never changed
 	handshakes  *pool

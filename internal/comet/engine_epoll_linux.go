@@ -24,7 +24,7 @@ const haveEpoll = true
 
 const (
 	maxEvents  = 256
-	maxAccepts = 64 // in a row, before other events
+	maxAccepts = 16 // in a row, before other events
 	maxIovecs  = 64 // in one writev
 )
 
@@ -40,7 +40,8 @@ type epoll struct {
 
 	events  [maxEvents]unix.EpollEvent
 	found   int                // events in use
-	resting []*epollListener   // out of the set until the next tick, since accepting failed
+	resting []*epollListener   // out of the set until the next tick, since accepting failed, or a moment, since enough join
+	paused  bool               // some are for a moment
 	next    time.Time          // the next tick
 	ticked  bool               // a tick has passed since the last dispatch
 	look    func(uintptr) bool // poll, for raw
@@ -107,9 +108,11 @@ func (e *epoll) poll() bool {
 }
 
 func (e *epoll) dispatch(l *loop) {
-	if e.ticked {
+	if e.ticked || e.paused && l.g.mayAccept(Public) {
 		e.ticked = false
 		e.resume()
+	} else if e.paused {
+		l.wakeAt(time.Now().Add(acceptPause))
 	}
 	for i := range e.found {
 		ev := &e.events[i]

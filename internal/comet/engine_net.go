@@ -48,6 +48,9 @@ func (g *Gateway) listenNet(ln *Listener, socket net.Listener, tlsConfig *tls.Co
 
 func (g *Gateway) acceptNet(ctx context.Context, ln *Listener, socket net.Listener, tlsConfig *tls.Config) {
 	for {
+		if !g.awaitRoom(ctx, ln.kind) {
+			return
+		}
 		nc, err := socket.Accept()
 		switch {
 		case ctx.Err() != nil:
@@ -176,6 +179,19 @@ func (g *Gateway) adoptNew(ln *Listener, nc net.Conn, o origin, first state) {
 			g.discount(&o)
 		}
 	})
+}
+
+// awaitRoom waits until another connection may be accepted; false: ctx has ended.
+func (g *Gateway) awaitRoom(ctx context.Context, kind Kind) bool {
+	for !g.mayAccept(kind) {
+		g.Stats.AcceptPaused.Add(1)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(acceptPause):
+		}
+	}
+	return true
 }
 
 // acceptFailed counts an accept that failed and logs it at most once a second.

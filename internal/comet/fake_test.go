@@ -3,6 +3,7 @@ package comet
 import (
 	"context"
 	"log/slog"
+	"math"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -263,6 +264,7 @@ func (f *fanout) deliver() {
 // turn delivers what is on its way to groups that have rested.
 func (f *fanout) turn() {
 	f.loop.drain()
+	f.loop.letIn(math.MaxInt)
 	for f.loop.walk(slice) {
 		continue
 	}

@@ -91,7 +91,7 @@ func (l *loop) beginHandshake(c *conn) bool {
 
 // do shakes hands.
 func (h *handshake) do(conn *tls.Conn) {
-	h.running <- struct{}{}
+	h.calculate()
 	err := conn.Handshake()
 	<-h.running
 	h.loop.do(func(l *loop) { l.shaken(h, err) })
@@ -146,7 +146,15 @@ func (h *handshake) wait() {
 		h.came.Wait()
 	}
 	h.mu.Unlock()
+	h.calculate()
+}
+
+// calculate waits until it may.
+func (h *handshake) calculate() {
+	j := &h.loop.g.joining
+	j.begin()
 	h.running <- struct{}{}
+	j.end()
 }
 
 // sendHandshake sends out, and has the connection read, whose handshake waits for it.

@@ -55,7 +55,8 @@ type loop struct {
 	opened      []byte // what was decrypted last
 	behind      []id   // connections of which more than was read is there
 	chores      []chore
-	delivered   int64 // messages to connections, not yet in Stats
+	joins       []joined // come of work for those that join; each waits for its turn
+	delivered   int64    // messages to connections, not yet in Stats
 	wheel       wheel
 	scales      scales
 	origins     map[uint32]origin // by index, of connections whose peer's address is not all there is to know
@@ -138,6 +139,7 @@ func (l *loop) turn() (busy bool) {
 	l.drain()
 	late := l.endWaits(slice)
 	l.walk(slice)
+	l.letIn(effortJoinsATurn)
 	l.work(slice)
 	busy = l.wheel.advance(&l.conns, looked, slice, l.expired)
 	l.sendBatch()
@@ -149,7 +151,7 @@ func (l *loop) turn() (busy bool) {
 
 // hasMore tells whether anything waits for the next turn besides walks.
 func (l *loop) hasMore() bool {
-	return len(l.chores) > 0 || len(l.calls.ready) > 0 || len(l.calls.later) > 0 || len(l.behind) > 0
+	return len(l.chores) > 0 || len(l.joins) > 0 || len(l.calls.ready) > 0 || len(l.calls.later) > 0 || len(l.behind) > 0
 }
 
 // seconds is the time since the loop began, which deadlines are counted in.

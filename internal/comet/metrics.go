@@ -11,6 +11,7 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	s := &g.Stats
 	counter(reg, "gopush_connections_accepted_total", "Connections accepted.", nil, &s.Accepted)
 	counter(reg, "gopush_accept_failures_total", "Accepts that failed: no descriptors, no memory.", nil, &s.AcceptFailed)
+	counter(reg, "gopush_accepts_paused_total", "Times that an event loop let connections wait in the kernel, since max_joining joined.", nil, &s.AcceptPaused)
 	counter(reg, "gopush_connections_http_total", "Connections handed to net/http.", nil, &s.HandedToHTTP)
 	counter(reg, "gopush_connections_links_total", "Connections that were links of other nodes.", nil, &s.HandedToLinks)
 	counter(reg, "gopush_connections_rpc_total", "Connections that spoke net/rpc.", nil, &s.HandedToRPC)
@@ -32,6 +33,7 @@ func (g *Gateway) Register(reg prometheus.Registerer) {
 	gauge(reg, "gopush_tls_handshakes", "TLS handshakes under way.", g.handshakes.workers)
 	gauge(reg, "gopush_connections", "Connections open, HTTP included.", func() int64 { return g.open.Load() })
 	gauge(reg, "gopush_addresses", "Addresses that connections are counted by, where max_connections_per_address or max_handshakes_per_address is set.", g.addresses.known)
+	gauge(reg, "gopush_joining", "TLS handshakes, token checks and reads of what was missed that wait or are under way.", g.joining.underWay.Load)
 	gauge(reg, "gopush_redis_connections", "Connections open that speak Redis.", s.Redis.Load)
 	gauge(reg, "gopush_redis_connections_blocked", "Of these, those that wait for a message, as XREAD BLOCK does.", s.Blocked.Load)
 	gauge(reg, "gopush_io_uring_loops", "Event loops that send in batches through an io_uring.", s.Rings.Load)

@@ -63,19 +63,27 @@ func (l *loop) readMissed(c *conn) {
 	r.reading = true
 	l.weigh(c)
 	id, key, position, first := c.id, l.groups.at(c.ref).channel.Key(), r.position, !r.begun
-	queued := l.g.pool.run(func() {
+	queued := l.admit(func() joined {
 		ctx, cancel := context.WithTimeout(context.Background(), l.g.cfg.StoreTimeout)
 		page, err := l.g.cfg.Keys.Resume(ctx, key, position, first)
 		cancel()
-		l.do(func(l *loop) {
+		return joined{func(l *loop) {
 			if c := l.find(id); c != nil && c.resuming() == r {
 				l.missed(c, r, page, err)
 			}
-		})
+		}, effortToJoin + pageBytes(&page)/effortJoinBytes}
 	})
 	if !queued {
 		l.closePolitely(c, ResumeFailed)
 	}
+}
+
+// pageBytes is how much payload page has.
+func pageBytes(page *channel.Page) (n int) {
+	for i := range page.Messages {
+		n += len(page.Messages[i].Payload)
+	}
+	return n
 }
 
 // missed queues a page for c, and makes it live if that was all.

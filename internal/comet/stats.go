@@ -5,6 +5,7 @@ import "sync/atomic"
 // Stats counts what a gateway did. Written by loops, read by anyone.
 type Stats struct {
 	Accepted      atomic.Int64 // connections
+	AcceptPaused  atomic.Int64 // times that a loop left a listener alone, since enough joined
 	AcceptFailed  atomic.Int64 // accepts that failed: no descriptors, no memory
 	HandedToHTTP  atomic.Int64 // connections that turned out to speak plain HTTP
 	HandedToLinks atomic.Int64 // connections that turned out to be links of other nodes
@@ -61,6 +62,7 @@ const (
 	HandshakeFailed                      // TLS
 	Kicked                               // closed on request, or its token or API key was taken away
 	Draining                             // the node is drained: told to go, or came to subscribe
+	Busy                                 // max_joining, and no end to be seen
 	Shutdown                             // the node stops
 	HTTPTimeout                          // no whole request in time on a connection that pushes
 	CommandTimeout                       // no whole command of Redis, or none that says who it is, in time
@@ -75,7 +77,7 @@ var reasonNames = [numReasons]string{
 	TokenRefused: "token_refused", KeyUnknown: "key_unknown", SubscriberLimit: "max_subscribers_per_key",
 	WrongNode: "wrong_node", AuthFailed: "auth_failed", ResumeFailed: "resume_failed", MaxConnections: "max_connections",
 	AddressLimit: "max_connections_per_address", AddressRate: "max_handshakes_per_address", BadProxyHeader: "bad_proxy_header",
-	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Draining: "draining", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
+	HandshakeFailed: "tls_handshake_failed", Kicked: "kicked", Draining: "draining", Busy: "busy", Shutdown: "shutdown", HTTPTimeout: "http_timeout", CommandTimeout: "command_timeout", Lingered: "lingered",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

@@ -108,6 +108,10 @@ type Config struct {
 	MinHeartbeat                  Duration        `group:"limits" default:"30s" min:"1s" max:"1d" reload:"yes" help:"Shortest heartbeat that a subscriber may ask for."`
 	StoreTimeout                  Duration        `group:"limits" default:"2s" min:"1ms" max:"1h" help:"Time for the store to make a push durable."`
 
+	// When very many come at once. docs/design.md, "Who joins".
+	MaxJoining  int      `group:"limits" default:"1024" min:"0" reload:"yes" help:"TLS handshakes, token checks and reads of what was missed that may wait or be under way; past it connections to public listeners are not accepted yet; 0: any number."`
+	JoiningWait Duration `group:"limits" default:"3s" min:"0s" max:"1h" reload:"yes" help:"Past max_joining: where these take longer, who comes to subscribe is told when to come back instead."`
+
 	// How the process behaves.
 	LogLevel        slog.Level `group:"process" default:"info" reload:"yes" help:"Least level that is logged: debug, info, warn or error."`
 	LogFormat       string     `group:"process" default:"text" oneof:"text,json" help:"How log lines look: text or json."`

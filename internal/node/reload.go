@@ -75,6 +75,7 @@ func limitsOf(cfg *config.Config) comet.Limits {
 		MaxKeyBytes: int(cfg.MaxKeyBytes), MaxHeadBytes: int(cfg.MaxHeadBytes),
 		MaxPendingBytes: int(cfg.MaxPendingBytes), MaxPendingMessages: cfg.MaxPendingMessages,
 		MaxArguments: cfg.MaxArguments, MaxSubscriptions: cfg.MaxSubscriptionsPerConnection,
+		MaxJoining: cfg.MaxJoining, JoiningWait: time.Duration(cfg.JoiningWait),
 		MaxConnections: cfg.MaxConnections, MaxMemory: maxMemory(cfg),
 		MaxPerAddress: cfg.MaxConnectionsPerAddress, MaxHandshakesPerAddress: cfg.MaxHandshakesPerAddress,
 		SlowConsumers:  slowConsumers(cfg),
