@@ -26,6 +26,7 @@ type sink struct {
 	mu     sync.Mutex
 	posted map[*channel.Channel][]message.Message
 	kicked []string
+	after  []int // of kicked, how many messages had been posted
 
 	flushed func() // what Flush does; nil: nothing
 }
@@ -37,7 +38,10 @@ func (s *sink) Post(c *channel.Channel, ref uint32, m *message.Message) {
 }
 
 func (s *sink) Kick(c *channel.Channel, ref uint32, tags []uint64, closed chan<- int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.kicked = append(s.kicked, fmt.Sprintf("%s %d %v", c.Key(), ref, tags))
+	s.after = append(s.after, len(s.posted[c]))
 	closed <- 1
 }
 

@@ -141,29 +141,22 @@ func (c *Channel) trustStore() {
 }
 
 // catchUp releases what the store has after mid from: another owner's messages, or ours whose
-// outcome we were not told.
+// outcome we were not told. Where some of it is gone by now who listens is closed, and told when it resumes.
 func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	c := at.channel
 	at.bucket.mu.Lock()
 	ours := c.state&doubtful != 0 // in part: nobody has posted that to patterns
 	at.bucket.mu.Unlock()
-	for last := from; ; {
+	for last, told := from, false; ; {
 		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
 			return err
 		}
-		var touched SinkSet
-		at.bucket.mu.Lock()
-		for i := range found {
-			touched |= h.releaseAgain(c, &found[i], ours)
-			from = found[i].Mid
-		}
-		if len(found) == 0 {
-			c.state &^= doubtful
-		}
-		at.bucket.mu.Unlock()
-		h.Flush(touched)
+		gone := !told && len(found) > 0 && found[0].Prev > from
+		told = told || len(found) > 0
+		h.Flush(h.releaseAll(at, found, ours, gone))
 		if len(found) > 0 {
+			from = found[len(found)-1].Mid
 			continue
 		}
 		info, err := h.cfg.Store.Info(ctx, c.key)
@@ -171,11 +164,28 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 			return err
 		}
 		if info.Last <= max(last, from) {
-			h.takeLast(at, info.Last)
+			h.Flush(h.takeLast(at, info.Last, from))
 			return nil
 		}
 		last = info.Last // stored since, if it is not gone: look again
 	}
+}
+
+// releaseAll releases what was found in the store; nothing: that is all that there is. gone tells that others before it are gone.
+func (h *Hub) releaseAll(at place, found []message.Message, ours, gone bool) (touched SinkSet) {
+	c := at.channel
+	at.bucket.mu.Lock()
+	defer at.bucket.mu.Unlock()
+	if gone {
+		touched = h.closeListeners(c)
+	}
+	for i := range found {
+		touched |= h.releaseAgain(c, &found[i], ours)
+	}
+	if len(found) == 0 {
+		c.state &^= doubtful
+	}
+	return touched
 }
 
 // stored returns some of what the store has of a key after a mid, for it to be released.
@@ -196,12 +206,16 @@ func (h *Hub) releaseAgain(c *Channel, m *message.Message, ours bool) (touched S
 	return touched
 }
 
-// takeLast takes over the key's last mid. It may be above all messages that are left, and below
-// what was found before: a message whose outcome was not told is lost in the end if the store fails.
-func (h *Hub) takeLast(at place, last int64) {
+// takeLast takes over the key's last mid. It may be above all messages that are left, the last of which is found: who listens has
+// missed it then. And it may be below: a message whose outcome was not told is lost in the end if the store fails.
+func (h *Hub) takeLast(at place, last, found int64) (touched SinkSet) {
 	at.bucket.mu.Lock()
+	defer at.bucket.mu.Unlock()
 	at.channel.stored = last
-	at.bucket.mu.Unlock()
+	if last > found {
+		touched = h.closeListeners(at.channel)
+	}
+	return touched
 }
 
 // releaseFirst releases the live-only pushes of the channel that no stored one stands before. Those for which the

@@ -298,12 +298,13 @@ func (h *Hub) readOn(ctx context.Context, at place) error {
 	c := at.channel
 	from := c.released
 	at.bucket.mu.Unlock()
-	for gone, first := false, true; ; first = false {
+	for told, first := false, true; ; first = false {
 		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
 			return err
 		}
-		gone = gone || first && len(found) > 0 && found[0].Prev > from || len(found) == 0 && info.Last > from
+		gone := !told && (first && len(found) > 0 && found[0].Prev > from || len(found) == 0 && info.Last > from)
+		told = told || gone
 		if len(found) > 0 {
 			from = found[len(found)-1].Mid
 		}
@@ -317,11 +318,14 @@ func (h *Hub) readOn(ctx context.Context, at place) error {
 
 // readPage releases a page that was read from the store. After the last one, which is empty, the channel is behind no more: unless
 // what was held back is in the store in part, and more is to be read. gone tells that messages that were not released
-// here are not there any more; last is the key's last mid when the reading began.
+// here are not there any more: who listens is closed before anything above is posted. last is the key's last mid when the reading began.
 func (h *Hub) readPage(at place, found []message.Message, last int64, gone bool) (touched SinkSet, more bool) {
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
 	c := at.channel
+	if gone {
+		touched |= h.closeListeners(c)
+	}
 	for i := range found {
 		touched |= h.releaseHeld(c, found[i].Mid)
 		posted, _ := h.releaseFound(c, &found[i])
@@ -340,11 +344,7 @@ func (h *Hub) readPage(at place, found []message.Message, last int64, gone bool)
 	if c.state&relayed != 0 {
 		c.state |= placed
 	}
-	touched |= h.releaseHeld(c, math.MaxInt64)
-	if gone {
-		touched |= h.closeListeners(c)
-	}
-	return touched, false
+	return touched | h.releaseHeld(c, math.MaxInt64), false
 }
 
 // closeListeners closes the connections that listen to c, which then resume. The bucket is locked.

@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -304,6 +305,42 @@ func TestARelayThatCannotReadWhatItMissedTellsItsSubscribers(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the subscribers were not closed, though a message is gone that they have not seen")
 		}
+	}
+	b.sink.wantClosedAfter(t, 1)
+}
+
+// wantClosedAfter wants subscribers to have been closed once, when so many messages had been posted: none beyond what is gone.
+func (s *sink) wantClosedAfter(t *testing.T, messages int) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.after, []int{messages}) {
+		t.Errorf("subscribers were closed after %d messages, want once, after %d", s.after, messages)
+	}
+}
+
+// An owner that meets what another one stored has subscribers that missed it if it is gone by then.
+func TestAnOwnerThatCannotReadWhatAnotherOneStoredTellsItsSubscribers(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]int{"nothing is left": 0, "later ones are": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+			a, b := all[0], all[1]
+			c := a.subscribe(t, "k")
+			a.push(t, "k", "1", time.Minute)
+			b.owner.Store(&b.name)
+			gone := b.push(t, "k", "gone", time.Minute)
+			for range more {
+				b.push(t, "k", "2", time.Minute)
+			}
+			if _, err := a.Delete(t.Context(), "k", gone.Mid); err != nil {
+				t.Fatal(err)
+			}
+			a.push(t, "k", "3", time.Minute)
+			a.sees(t, c, 2+more)
+			a.sink.wantClosedAfter(t, 1)
+		})
 	}
 }
 
@@ -713,8 +750,10 @@ func TestWhatAStaleOwnerStoredIsReportedThoughItsChannelIsGone(t *testing.T) {
 	for i := range pushes {
 		pushes[i] = message.Push{Key: fmt.Sprint("k", i), Payload: []byte("1"), Expire: time.Minute}
 	}
-	for some := range slices.Chunk(pushes, 100) { // each within store_timeout
-		for _, r := range a.Publish(t.Context(), some) {
+	for some := range slices.Chunk(pushes, 100) {
+		for i, r := range a.Publish(t.Context(), some) {
+			for ; errors.Is(r.Err, channel.ErrUnavailable) && t.Context().Err() == nil; r = a.Publish(t.Context(), some[i:i+1])[0] { // not within store_timeout
+			}
 			if r.Err != nil {
 				t.Fatal(r.Err)
 			}
