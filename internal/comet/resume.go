@@ -28,6 +28,7 @@ type resume struct {
 	told     bool               // that messages are gone
 	beyond   bool               // the device came with a mid that nobody can have given it
 	hungry   bool               // it waits for room to read the next page
+	page     int                // bytes of the last page, as it was sent; the next is taken to be as large
 	behind   bool               // the connection was live, and did not read
 }
 
@@ -56,12 +57,13 @@ func (l *loop) readMissed(c *conn) {
 	if r.reading || r.hungry || c.out != nil || c.closing() {
 		return
 	}
-	if !l.hasRoom() {
+	if !l.hasRoom(r) {
 		l.waitForRoom(c, r)
 		return
 	}
 	r.reading = true
 	l.weigh(c)
+	l.scales.publish() // at once: other loops look for room, too
 	id, key, position, first := c.id, l.groups.at(c.ref).channel.Key(), r.position, !r.begun
 	queued := l.admit(func() joined {
 		ctx, cancel := context.WithTimeout(context.Background(), l.g.cfg.StoreTimeout)
@@ -107,7 +109,7 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 		c.aux.resume = nil
 		c.tidy()
 	}
-	if len(out) > 0 {
+	if r.page = cap(out); len(out) > 0 {
 		l.send(c, out, 0) // bounded by the page and by what may be held
 	}
 	if live {

@@ -13,7 +13,7 @@ import (
 // closed until there is some: who does not read what he asked for must not keep others from theirs.
 
 const (
-	pageReserve  = 64 << 10 // bytes that a page counts for until it has come
+	pageReserve  = 80 << 10 // bytes that a page counts for at least until it has come: channel reads 64 KiB of payload
 	hungerLook   = 20 * time.Millisecond
 	hungerLimit  = 5 * time.Second
 	resumesShare = 4 // the part of the memory that resumes leave free, one in so many
@@ -29,10 +29,13 @@ type hungry struct {
 func (r *resume) size() (n int) {
 	n = int(unsafe.Sizeof(*r)) + r.bytes + cap(r.held)*int(unsafe.Sizeof((*message.Message)(nil)))
 	if r.reading {
-		n += pageReserve
+		n += r.nextPage()
 	}
 	return n
 }
+
+// nextPage returns how many bytes the next page of r is taken to have.
+func (r *resume) nextPage() int { return max(r.page, pageReserve) }
 
 // roomForResumes is how much connections may hold for another page to be read.
 func (g *Gateway) roomForResumes() int64 {
@@ -40,10 +43,10 @@ func (g *Gateway) roomForResumes() int64 {
 	return most - most/resumesShare
 }
 
-// hasRoom tells whether another page may be read.
-func (l *loop) hasRoom() bool {
+// hasRoom tells whether the next page of r may be read.
+func (l *loop) hasRoom(r *resume) bool {
 	held := l.g.Held() - l.scales.held.Load() + l.scales.total
-	return held+pageReserve <= l.g.roomForResumes() || held == 0
+	return held+int64(r.nextPage()) <= l.g.roomForResumes() || held == 0
 }
 
 // waitForRoom has c read on when there is room.
@@ -61,11 +64,16 @@ func (l *loop) waitForRoom(c *conn, r *resume) {
 func (l *loop) resumeHungry(budget int) (more bool) {
 	h := &l.hungry
 	fed := 0
-	for ; fed < len(h.line) && fed < budget && l.hasRoom(); fed++ {
-		if c := l.waits(h.line[fed]); c != nil {
-			c.aux.resume.hungry = false
-			l.readMissed(c)
+	for ; fed < len(h.line) && fed < budget; fed++ {
+		c := l.waits(h.line[fed])
+		if c == nil {
+			continue
 		}
+		if !l.hasRoom(c.aux.resume) {
+			break
+		}
+		c.aux.resume.hungry = false
+		l.readMissed(c)
 	}
 	l.g.Stats.Hungry.Add(-int64(fed))
 	h.line = slices.Delete(h.line, 0, fed)
