@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	pebbledb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"gopush/internal/channel"
@@ -129,6 +130,83 @@ func TestSweep(t *testing.T) {
 	if want := message.MidAt(clock().Add(-30 * 24 * time.Hour)); err != nil || info != (channel.Info{Since: want}) {
 		t.Errorf("Info of a forgotten key = %+v, %v, want only Since %d", info, err, want)
 	}
+}
+
+// TestSweepIdempotencyKeys: however many there are, in the end the store has none, and what is left of them while they are known has a bound.
+func TestSweepIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	now := &atomic.Int64{}
+	now.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
+	clock := func() time.Time { return time.Unix(0, now.Load()) }
+	fs := vfs.NewMem()
+	open := func() *pebble.Store {
+		s, err := pebble.Open(pebble.Config{Dir: "data", FS: fs, MaxStoredPerKey: 1, IdempotencyWindow: time.Hour, Now: clock, Tick: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s, last := open(), int64(0)
+	push := func(n int) error {
+		mid := message.NextMid(clock(), last)
+		e := channel.Entry{
+			Message: message.Message{Key: "k", Mid: mid, Prev: last, Expires: message.Never, Payload: []byte("x")},
+			IdemKey: fmt.Append(nil, "push ", n),
+		}
+		err := s.Append(t.Context(), []channel.Entry{e})[0]
+		if err == nil {
+			last = mid
+		}
+		return err
+	}
+	const each = 200
+	for i := range 20 * each { // over twenty hours
+		if err := push(i); err != nil {
+			t.Fatalf("push %d: %v", i, err)
+		}
+		if err := push(max(0, i-each+1)); !errors.As(err, new(*channel.Duplicate)) {
+			t.Fatalf("push %d, repeated within an hour: %v", max(0, i-each+1), err)
+		}
+		now.Add(int64(time.Hour / each))
+		if i%each == each/2 {
+			if err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := countPrefix(t, fs, "data", 'i'); n < each || n > 3*each {
+		t.Errorf("%d idempotency keys are on the disk, %d are known: want at most three times as many", n, each)
+	}
+	s = open()
+	now.Add(int64(2 * time.Hour))
+	if err := errors.Join(s.Sweep(t.Context()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if n := countPrefix(t, fs, "data", 'i'); n != 0 {
+		t.Errorf("two hours later %d idempotency keys are on the disk, want none", n)
+	}
+}
+
+// countPrefix returns how many names of a store that is closed begin with a letter.
+func countPrefix(t *testing.T, fs vfs.FS, dir string, prefix byte) (n int) {
+	t.Helper()
+	db, err := pebbledb.Open(dir, &pebbledb.Options{FS: fs, Logger: quiet{}, FormatMajorVersion: pebbledb.FormatTableFormatV6, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	iter, err := db.NewIter(&pebbledb.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer iter.Close()
+	for ok := iter.First(); ok; ok = iter.Next() {
+		n++
+	}
+	return n
 }
 
 // TestSweepWhileAppending: what is appended between a look at a key and the removal of what is due

@@ -15,14 +15,12 @@ if #KEYS > 5 then
   for i = 1, n do idem[tonumber(ARGV[last + 2 + i])] = KEYS[5 + i] end
 end
 
--- first returns the mid that was stored with an idempotency key, nil: it is new. It is written again, so that WAIT waits for it.
+-- first returns the mid that was stored with an idempotency key, nil: it is new.
 local function first(name)
   local v = call('GET', name)
   if not v then return end
   local m, expires = v:match('^(%d+) (%d+)$')
-  if tonumber(expires) <= now then return end
-  call('SET', name, v, 'KEEPTTL')
-  return m
+  if tonumber(expires) > now then return m end
 end
 
 -- know has an idempotency key known as m.
