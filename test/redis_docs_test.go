@@ -205,6 +205,11 @@ func TestRedisPageCommands(t *testing.T) {
 	const stored = "ID\nmsg\nkept until it is trimmed\nID\nmsg\nkept for an hour\n"
 	likeness(t, "push", n.finish(n.prepare("sh", "push")), "ID\nID\n0\n"+stored)
 	likeness(t, "resume", n.finish(n.prepare("sh", "resume")), "hello\n"+stored)
+	repeated := n.finish(n.prepare("sh", "repeat"))
+	likeness(t, "repeat", repeated, "ID\nID\n1\n")
+	if ids := strings.Fields(repeated); ids[0] != ids[1] {
+		t.Errorf("a repeated XADD is answered with another id: %s", repeated)
+	}
 	likeness(t, "device", n.finish(n.prepare("sh", "device")), "OK\nhello\nID\nmsg\nkept until it is trimmed\n1\n0")
 	subscriber := n.begin(n.prepare("sh", "subscribe"))
 	subscriber.expect("subscribe", "hello", "1")

@@ -1,10 +1,12 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
+	"gopush/internal/channel"
 	"gopush/internal/message"
 	"gopush/internal/redis/redisserver"
 	"gopush/internal/store/redis"
@@ -25,6 +27,7 @@ func TestKeysOfAnyBytes(t *testing.T) {
 			mustAppend(t, other, "other")
 			for i, key := range keys {
 				mustAppend(t, s, key)
+				mustRepeat(t, s, key)
 				if err := s.CreateGroup(t.Context(), key, fmt.Sprint(i), 0, false); err != nil {
 					t.Errorf("CreateGroup of %q: %v", key, err)
 				}
@@ -54,5 +57,24 @@ func TestKeysOfAnyBytes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// mustRepeat appends something with idempotency keys that would be those of other keys if names were but put together, twice.
+func mustRepeat(t *testing.T, s *redis.Store, key string) {
+	t.Helper()
+	for i, idemKey := range []string{"}", "b}", "."} {
+		for again := range 2 {
+			info, err := s.Info(t.Context(), key)
+			if err != nil {
+				t.Fatalf("Info of %q: %v", key, err)
+			}
+			e := entry(key, info.Last+message.MidStep, info.Last)
+			e.IdemKey = []byte(idemKey)
+			err = appendTo(s, e)
+			if duplicate := errors.As(err, new(*channel.Duplicate)); duplicate != (again == 1) || err != nil && !duplicate {
+				t.Errorf("Append %d to %q, time %d: %v", i, key, again, err)
+			}
+		}
 	}
 }

@@ -161,6 +161,23 @@ func TestForgets(t *testing.T) {
 		wantLeft("gopush:"+string(kind)+"{device}", 30*day-time.Minute, 32*day)
 	}
 
+	once := entry("once", message.MidAt(time.Now()), 0)
+	once.IdemKey = []byte("a long idempotency key, of which Redis has a hash")
+	if err := appendTo(s, once); err != nil {
+		t.Fatal(err)
+	}
+	names, err := c.Do(t.Context(), c.B().Keys().Pattern("gopush:i*").Build()).AsStrSlice()
+	if err != nil || len(names) != 1 || len(names[0]) != len("gopush:i{once}")+22 {
+		t.Fatalf("the idempotency keys are %q, %v", names, err)
+	}
+	wantLeft(names[0], day, day+time.Minute)
+	s.SetIdempotencyWindow(time.Minute)
+	once.IdemKey, once.Prev, once.Mid = []byte("b"), once.Mid, once.Mid+message.MidStep
+	if err := appendTo(s, once); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(names[0], day, day+time.Minute)
+
 	e := entry("long", message.MidAt(time.Now()), 0)
 	e.Expires = time.Now().Add(100 * day)
 	early := entry("long", e.Mid+message.MidStep, e.Mid)
