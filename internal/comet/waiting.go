@@ -210,10 +210,24 @@ func (l *loop) stored(c *conn, r *redisConn, ref uint32, nth int, messages []*me
 		wt.news = true
 	case wt.Append == nil:
 		l.storedInLine(ref, wt, l.found[len(l.found)-1].Mid)
+	case !chained(l.found, after):
+		l.lookAgain(r, wt)
 	default:
 		l.answerFound(c, r, wt, nth)
 	}
 	clear(l.found)
+}
+
+// chained tells whether messages are all that was stored after mid, as each tells of the one before it. Else one came to light below a live-only
+// message that had been released, and was posted to nobody.
+func chained(messages []*message.Message, mid int64) bool {
+	for _, m := range messages {
+		if m.Prev > mid {
+			return false
+		}
+		mid = m.Mid
+	}
+	return true
 }
 
 // answerFound replies with l.found, which has come for the nth key.

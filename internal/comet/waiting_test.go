@@ -175,6 +175,38 @@ func TestAReadAfterOneThatWasLateWaits(t *testing.T) {
 	f.want(c, fmt.Sprintf("*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$%d\r\n%s\r\n*2\r\n$3\r\nmsg\r\n$1\r\nx\r\n", len(id), id))
 }
 
+// A read that waits is given what another node stored below a live-only message, which is posted to nobody, as soon as the next message tells of it.
+func TestAWaitingReadGetsWhatWasStoredUnseen(t *testing.T) {
+	t.Parallel()
+	f := newRedisLoop(t)
+	first := f.push("k", "first")
+	c, subscriber := f.dial(), f.dial()
+	f.say(subscriber, "SUBSCRIBE k")
+	f.say(c, "XREAD BLOCK 60000 STREAMS k "+first)
+	f.blocking()
+	f.want(c, "")
+
+	last, err := message.ParseID(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unseen := channel.Entry{Message: message.Message{
+		Key: "k", Mid: last + message.MidStep, Prev: last, Expires: time.Now().Add(time.Hour), Payload: []byte("unseen"),
+	}}
+	if err := f.store.Append(t.Context(), []channel.Entry{unseen})[0]; err != nil {
+		t.Fatal(err)
+	}
+	f.hub.Publish(t.Context(), []message.Push{{Key: "k", Payload: []byte("live only")}})
+	second := f.push("k", "second")
+	f.turn()
+	f.blocking()
+	want := "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n"
+	for _, m := range []struct{ id, payload string }{{message.FormatID(unseen.Mid), "unseen"}, {second, "second"}} {
+		want += fmt.Sprintf("*2\r\n$%d\r\n%s\r\n*2\r\n$3\r\nmsg\r\n$%d\r\n%s\r\n", len(m.id), m.id, len(m.payload), m.payload)
+	}
+	f.want(c, want)
+}
+
 // Where the pool takes nothing more, who stands in line for a group is told so; also when the one before it goes while a batch is
 // sent, and each once.
 func TestWhoWaitsForAGroupIsToldThatThereAreTooMany(t *testing.T) {
