@@ -7,10 +7,12 @@ COUNT    ?= 10
 RUNS     ?= 3
 PKG      ?= ./...
 DURATION ?= 10m
+HOURS    ?= 1
+SEED     ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build deps test check lint race fuzz soak bench measure peers-deps bench-peers bench-redis bench-cluster bench-render FORCE
+.PHONY: help run build deps test check lint race fuzz soak proof bench measure peers-deps bench-peers bench-redis bench-cluster bench-render FORCE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +59,10 @@ fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for s
 
 soak: ## Have peers come and go under load for DURATION (10m): nothing may be lost, and nothing left
 	$(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./test -soak $(DURATION)
+
+proof: ## Break nodes, clusters, disks and networks under load for HOURS (1), and check what was promised; docs/reliability.md
+	$(GO) test -count=1 -v -timeout 0 -run '^TestProof$$' ./test/proof -proof.hours $(HOURS) -proof.run 2m -proof.seed $(SEED) -proof.results testdata/results.json
+	$(GO) test -count=1 -run '^TestTables' ./test/proof -update
 
 bench: ## Run every benchmark COUNT times (10); compare two outputs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(PKG)

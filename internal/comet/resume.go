@@ -122,7 +122,7 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 
 // appendPage appends the messages of a page and the held ones between them.
 func (l *loop) appendPage(out []byte, c *conn, r *resume, page *channel.Page) []byte {
-	if (page.Gap || r.beyond) && !r.told {
+	if tellsGaps && (page.Gap || r.beyond) && !r.told {
 		out = wire.AppendGap(out, c.variant, page.From)
 		r.told = true
 	}
@@ -151,7 +151,7 @@ func (l *loop) appendHeld(out []byte, c *conn, r *resume, mid int64) []byte {
 }
 
 func (l *loop) appendMissed(out []byte, c *conn, m *message.Message) []byte {
-	if m.Mid <= c.seen {
+	if joinsSeam && m.Mid <= c.seen {
 		return out
 	}
 	c.seen = m.Mid

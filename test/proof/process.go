@@ -13,6 +13,9 @@ import (
 // startTime is how long a process may take to be ready.
 const startTime = 60 * time.Second
 
+// restartPause is how long a process stays away that has ended while it started.
+const restartPause = 200 * time.Millisecond
+
 // Process is a program that can be killed, halted, and started again with the same command. Its methods may be called by several
 // faults at a time, in any order.
 type Process struct {
@@ -27,17 +30,24 @@ type Process struct {
 	halted bool
 }
 
-// Start starts the process unless it runs, and waits until it is ready.
+// Start starts the process unless it runs, and waits until it is ready. One that ends meanwhile is started again, as a supervisor does: what it needs
+// may be away.
 func (p *Process) Start(ctx context.Context) error {
-	if err := p.launch(); err != nil {
-		return fmt.Errorf("start %s: %w", p.Name, err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	if err := p.AwaitReady(ctx); err != nil {
-		return fmt.Errorf("start %s: %w; its output is in %s:\n%s", p.Name, err, p.Log, p.tail())
+	for {
+		if err := p.launch(); err != nil {
+			return fmt.Errorf("start %s: %w", p.Name, err)
+		}
+		err := p.AwaitReady(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("start %s: %w; its output is in %s:\n%s", p.Name, err, p.Log, p.tail())
+		}
+		pause(ctx, restartPause)
 	}
-	return nil
 }
 
 // launch starts the process unless it runs.

@@ -25,7 +25,10 @@ type Config struct {
 	Duration time.Duration // of the load; 0 is 20 s. Settling comes after it
 	Pause    time.Duration // between two faults, on average; 0 is 1 s
 	Lanes    int           // how many faults may be in force at a time; 0 is 1
-	Log      io.Writer     // gets a line for each fault and each stage; nil: nobody does
+	// SettleFor is how long devices have at most, when everything works again, to get what they are owed; 0 is 90 s: who has lost a connection
+	// without noticing finds that out within the SDK's 45 s.
+	SettleFor time.Duration
+	Log       io.Writer // gets a line for each fault and each stage; nil: nobody does
 }
 
 // Run starts the topology, has the load and the faults go on for a while, heals everything, waits until every device has what it is

@@ -1,48 +1,174 @@
 package proof_test
 
 import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"gopush/test/proof"
 )
 
-func TestOneNode(t *testing.T) {
-	t.Parallel()
-	binary, err := proof.Build(t.Context(), t.TempDir(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	topology, err := proof.Single(binary, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := proof.Run(t.Context(), proof.Config{
-		Seed: 1, Topology: topology, Duration: 15 * time.Second, Log: t.Output(),
-		Faults: []proof.Kind{proof.KillNode(), proof.HaltNode(), proof.RestartNode()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", report)
+var (
+	seed   = flag.Uint64("proof.seed", 1, "seed of the first run; the later ones count on")
+	length = flag.Duration("proof.run", 20*time.Second, "load of a run")
+	hours  = flag.Float64("proof.hours", 0, "runs of TestProof, one after the other, of each kind; 0: one of each")
+	only   = flag.String("proof.only", "", "runs of TestProof whose names contain this, only")
+	result = flag.String("proof.results", "", "file that the reports of the runs are added to, as JSON")
+)
+
+// trial is a sort of run.
+type trial struct {
+	name  string
+	tags  []string // of the binary
+	start func(binary, dir string) (proof.Config, error)
 }
 
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	binary, err := proof.Build(t.Context(), t.TempDir(), false)
-	if err != nil {
-		t.Fatal(err)
+// trials are all sorts of runs.
+func trials() []trial {
+	return []trial{
+		{"one node", nil, func(binary, dir string) (proof.Config, error) {
+			topology, err := proof.Single(binary, dir)
+			return proof.Config{Topology: topology, Faults: []proof.Kind{proof.KillNode(), proof.HaltNode(), proof.RestartNode()}}, err
+		}},
+		{"cluster with etcd", nil, func(binary, dir string) (proof.Config, error) {
+			topology, err := proof.Cluster(binary, dir, "etcd")
+			return proof.Config{Topology: topology, Faults: []proof.Kind{
+				proof.KillNode(), proof.HaltNode(), proof.RestartNode(), proof.KillStore(), proof.HaltStore(), proof.KillRegistry(),
+			}}, err
+		}},
+		{"cluster with static nodes", nil, func(binary, dir string) (proof.Config, error) {
+			topology, err := proof.Cluster(binary, dir, "static")
+			return proof.Config{Topology: topology, Lanes: 2, Faults: []proof.Kind{
+				proof.KillNode(), proof.HaltNode(), proof.RestartNode(), proof.KillStore(), proof.HaltStore(),
+			}}, err
+		}},
 	}
-	topology, err := proof.Cluster(binary, t.TempDir(), "etcd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := proof.Run(t.Context(), proof.Config{
-		Seed: 1, Topology: topology, Duration: 25 * time.Second, Log: t.Output(),
-		Faults: []proof.Kind{proof.KillNode(), proof.HaltNode(), proof.RestartNode(), proof.KillStore(), proof.HaltStore(), proof.KillRegistry()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", report)
 }
+
+// The promises hold while things break: docs/design.md, "Promises". A seed that fails is run again with -proof.seed and -proof.only.
+func TestProof(t *testing.T) {
+	t.Parallel()
+	begun, next := time.Now(), *seed
+	for first := true; first || time.Since(begun).Hours() < *hours; first = false {
+		for _, tr := range trials() {
+			if !strings.Contains(tr.name, *only) {
+				continue
+			}
+			t.Run(tr.name, func(t *testing.T) { tr.run(t, next) })
+			next++
+		}
+	}
+}
+
+// run makes one run, in which no promise may be broken. What a failed one leaves is kept.
+func (tr trial) run(t *testing.T, seed uint64) {
+	cfg, err := tr.start(build(t, tr.tags...), keptDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Seed, cfg.Duration, cfg.Log = seed, *length, t.Output()
+	report := run(t, cfg)
+	t.Log(report)
+	if report.Broken() {
+		t.Errorf("promises were broken in the run with -proof.seed %d -proof.only %q", seed, tr.name)
+	}
+	record(t, report)
+}
+
+// run makes a run.
+func run(t *testing.T, cfg proof.Config) *proof.Report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), cfg.Duration+10*time.Minute)
+	defer cancel()
+	report, err := proof.Run(ctx, cfg)
+	if err != nil {
+		t.Fatalf("seed %d: %v", cfg.Seed, err)
+	}
+	return report
+}
+
+// record adds a report to the results.
+func record(t *testing.T, report *proof.Report) {
+	t.Helper()
+	if *result == "" {
+		return
+	}
+	s, err := proof.ReadSummary(*result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Add(report)
+	if err := s.WriteFile(*result); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keptDir returns a directory that is removed with the test unless that has failed.
+func keptDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gopush-proof-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs and stores of the run are in %s", dir)
+			return
+		}
+		os.RemoveAll(dir)
+	})
+	return dir
+}
+
+// binaries are those that were built already, by their tags.
+var binaries = proof.NewBinaries(raceEnabled)
+
+// TestMain removes what was built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	binaries.Close()
+	os.Exit(code)
+}
+
+func build(t *testing.T, tags ...string) string {
+	t.Helper()
+	binary, err := binaries.Build(t.Context(), tags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// The tables of docs/reliability.md are those of the results that stand beside it.
+func TestTablesAreThoseOfTheResults(t *testing.T) {
+	t.Parallel()
+	s, err := proof.ReadSummary(filepath.Join("testdata", "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := filepath.Join("..", "..", "docs", "reliability.md")
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- results -->\n", "<!-- end -->\n"
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the results", page)
+	}
+	want := before + begin + s.Tables() + end + after
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Errorf("%s has other tables than test/proof/testdata/results.json: run go test ./test/proof -run Tables -update", page)
+	}
+}
+
+var update = flag.Bool("update", false, "write the tables of docs/reliability.md")

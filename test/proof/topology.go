@@ -82,3 +82,10 @@ func (t *Topology) dial(ctx context.Context, addr string) (net.Conn, error) {
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
+
+// dialSoon is dial that does not wait for long.
+func (t *Topology) dialSoon(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	return t.dial(ctx, addr)
+}

@@ -55,7 +55,7 @@ func (s *Store) appendSome(ctx context.Context, entries []channel.Entry) []error
 // append puts e into c, unless its idempotency key was stored before, one before it was refused, or it does not follow the key's last
 // message: that is its result.
 func (s *Store) append(c *commit, e *channel.Entry, refused error) (result, err error) {
-	if len(e.IdemKey) == 0 {
+	if len(e.IdemKey) == 0 || !knowsKeys {
 		return s.put(c, e, refused)
 	}
 	first, err := c.firstOf(e)

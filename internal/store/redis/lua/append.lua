@@ -56,7 +56,7 @@ end
 
 -- put stores the entry whose arguments begin with the ith, or returns false.
 local function put(i)
-  if ARGV[i + 1] ~= (rec and rec.last or ZERO) or ARGV[i] <= ARGV[i + 1] then return false end
+  if fenced and ARGV[i + 1] ~= (rec and rec.last or ZERO) or ARGV[i] <= ARGV[i + 1] then return false end
   if not rec then make() end
   add(i)
   if ARGV[i + 6] ~= '0' or ARGV[i + 7] ~= '' then trim(i) end
