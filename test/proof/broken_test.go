@@ -11,25 +11,34 @@ import (
 func TestBrokenBuildsAreCaught(t *testing.T) {
 	t.Parallel()
 	single := func(dir, binary string) (*proof.Topology, error) { return proof.Single(binary, dir) }
+	unpowered := func(dir, binary string) (*proof.Topology, error) {
+		topology, err := proof.Single(binary, dir)
+		if err == nil {
+			topology.BreakInside(dir, true)
+		}
+		return topology, err
+	}
 	cluster := func(dir, binary string) (*proof.Topology, error) { return proof.Cluster(binary, dir, "static") }
 	for _, b := range []struct {
 		tag      string
+		with     []string // other tags
 		topology func(dir, binary string) (*proof.Topology, error)
 		faults   []proof.Kind
 		breaches []proof.Breach // one of them
 	}{
-		{"broken_seam", single, nil, []proof.Breach{proof.Doubled, proof.Disordered}},
-		{"broken_gap", single, nil, []proof.Breach{proof.SilentGap}},
-		{"broken_idem", single, []proof.Kind{proof.KillNode()}, []proof.Breach{proof.Doubled}},
-		{"broken_fence", cluster, []proof.Kind{proof.HaltNode()}, []proof.Breach{proof.SilentGap, proof.Lost, proof.Doubled, proof.Disordered}},
+		{"broken_seam", nil, single, nil, []proof.Breach{proof.Doubled, proof.Disordered}},
+		{"broken_gap", nil, single, nil, []proof.Breach{proof.SilentGap}},
+		{"broken_idem", nil, single, []proof.Kind{proof.KillNode()}, []proof.Breach{proof.Doubled}},
+		{"broken_fence", nil, cluster, []proof.Kind{proof.HaltNode()}, []proof.Breach{proof.SilentGap, proof.Lost, proof.Doubled, proof.Disordered}},
+		{"broken_fsync", []string{"proof"}, unpowered, []proof.Kind{proof.KillNode()}, []proof.Breach{proof.Lost}},
 	} {
 		t.Run(b.tag, func(t *testing.T) {
 			t.Parallel()
-			binary := build(t, b.tag)
+			binary := build(t, append(b.with, b.tag)...)
 			const tries = 8
 			load := proof.Load{Keys: 4, Devices: 16, Pace: 15 * time.Millisecond, Visit: 400 * time.Millisecond}
 			for i := range tries {
-				topology, err := b.topology(t.TempDir(), binary)
+				topology, err := b.topology(keptDir(t), binary)
 				if err != nil {
 					t.Fatal(err)
 				}

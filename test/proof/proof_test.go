@@ -46,6 +46,18 @@ func trials() []trial {
 				proof.KillNode(), proof.HaltNode(), proof.RestartNode(), proof.KillStore(), proof.HaltStore(),
 			}}, err
 		}},
+		{"one node broken from inside", []string{"proof"}, func(binary, dir string) (proof.Config, error) {
+			topology, err := proof.Single(binary, dir)
+			if err == nil {
+				topology.Name = "one node, embedded store, broken from inside"
+				topology.BreakInside(dir, true)
+			}
+			losing := proof.LosePower()
+			losing.Weight = 4
+			return proof.Config{Topology: topology, Faults: []proof.Kind{
+				losing, proof.FailDisk(), proof.FillDisk(), proof.SlowDisk(), proof.StallDisk(), proof.SetClock(time.Minute), proof.ExhaustDescriptors(),
+			}}, err
+		}},
 	}
 }
 
