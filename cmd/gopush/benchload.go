@@ -46,6 +46,7 @@ type benchBroadcastCmd struct {
 	Pipelined   bool    `help:"The publisher writes on before it is answered, all that the window has room for in one write."`
 	Window      int     `default:"1" help:"Messages on their way at a time; 1: the next is pushed when the last has come everywhere."`
 	Rate        float64 `placeholder:"N" help:"Messages a second, each at its time, instead of a window."`
+	Stalled     int     `placeholder:"N" help:"So many of the connections stop reading before it begins; each run is measured without any, and with them."`
 }
 
 // Help is printed behind the description.
@@ -56,12 +57,16 @@ func (*benchBroadcastCmd) Help() string {
     gopush bench broadcast -n 2000 -m 400 --window 8
     gopush bench broadcast -n 2000 -m 3200 --window 128 --batch 16
     gopush bench broadcast -n 2000 -m 500 --rate 50
+    gopush bench broadcast -n 10000 -m 400 --rate 20 --stalled 100
 `
 }
 
 // Validate is called by kong.
 func (b *benchBroadcastCmd) Validate() error {
-	return errors.Join(b.benchFlags.check(), b.benchLoad.check(), atLeast("connections", b.Connections, 1), checkPace(b.Window, b.Rate, b.Batch))
+	if b.Stalled >= b.Connections {
+		return fmt.Errorf("--stalled=%d: want fewer than the %d connections", b.Stalled, b.Connections)
+	}
+	return errors.Join(b.benchFlags.check(), b.benchLoad.check(), atLeast("connections", b.Connections, 1), atLeast("stalled", b.Stalled, 0), checkPace(b.Window, b.Rate, b.Batch))
 }
 
 // Run measures and prints.
@@ -71,7 +76,7 @@ func (b *benchBroadcastCmd) Run(ctx context.Context, app *kong.Kong) error {
 		return err
 	}
 	c := bench.LoadConfig{
-		Config: cfg, Shared: true, Connections: b.Connections, Publishers: 1, Pipelined: b.Pipelined, Window: b.Window, Rate: b.Rate,
+		Config: cfg, Shared: true, Connections: b.Connections, Publishers: 1, Pipelined: b.Pipelined, Window: b.Window, Rate: b.Rate, Stalled: b.Stalled,
 	}
 	const deliveries = 500_000
 	b.fill(&c, max(20, deliveries/b.Connections)*b.Batch)

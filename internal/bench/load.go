@@ -24,6 +24,7 @@ type LoadConfig struct {
 	Rate        float64       // messages a second, each due at its time; 0: as the window has room
 	Churn       float64       // connections that leave a second, to resume; 0: all stay
 	Away        time.Duration // that those are away
+	Stalled     int           // of the connections, so many subscribe and never read; all is measured without any, and then so; needs Shared, and a node
 }
 
 // LoadReport is what Load measured.
@@ -40,6 +41,7 @@ type LoadReport struct {
 	Rate        float64   `json:"rate,omitempty"`
 	Churn       float64   `json:"churn,omitempty"`
 	AwaySeconds float64   `json:"away_s,omitempty"`
+	Stalled     int       `json:"stalled,omitempty"`
 	Runs        []LoadRun `json:"runs"`
 	Tally       Tally     `json:"tally"`     // of all runs
 	ReadBack    Tally     `json:"read_back"` // of all runs
@@ -78,7 +80,7 @@ func (cfg *LoadConfig) report(runs []LoadRun) *LoadReport {
 	r := &LoadReport{
 		Connections: cfg.Connections, Keys: cfg.keys(), Publishers: cfg.Publishers, Pipelined: cfg.Pipelined,
 		Batch: cfg.Batch, Messages: cfg.Messages, Size: cfg.Size, Expire: cfg.Expire, Window: cfg.Window,
-		Rate: cfg.Rate, Churn: cfg.Churn, AwaySeconds: cfg.Away.Seconds(),
+		Rate: cfg.Rate, Churn: cfg.Churn, AwaySeconds: cfg.Away.Seconds(), Stalled: cfg.Stalled,
 		Runs: runs,
 	}
 	compare(runs)
@@ -109,10 +111,30 @@ func (r *LoadReport) WriteTable(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	r.writeChange(w)
 	if err := writeTally(w, "at the subscribers", r.Tally); err != nil || r.ReadBack == (Tally{}) {
 		return err
 	}
 	return writeTally(w, "read back from the store", r.ReadBack)
+}
+
+// writeChange tells how stalled connections change the latency of the others: in medians of the runs.
+func (r *LoadReport) writeChange(w io.Writer) {
+	if r.Stalled == 0 {
+		return
+	}
+	var without, beside []float64
+	for i, run := range r.Runs { // in turn
+		if i%2 == 0 {
+			without = append(without, run.Latency.P99)
+		} else {
+			beside = append(beside, run.Latency.P99)
+		}
+	}
+	slices.Sort(without)
+	slices.Sort(beside)
+	a, b := without[len(without)/2], beside[len(beside)/2]
+	fmt.Fprintf(w, "p99 of the others: %.0f µs without, %.0f µs beside %s: %+.1f %%\n", a, b, plural(r.Stalled, "stalled connection"), 100*(b-a)/a)
 }
 
 // title is "2,000 connections on one key, 1 publisher, 200 messages of 128 bytes, …".

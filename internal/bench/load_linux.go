@@ -11,7 +11,11 @@ import (
 // leave and resume. Each subject is measured in turn. What was stored is read back at the end of
 // a run. The report comes also with ErrFailed.
 func Load(ctx context.Context, cfg LoadConfig) (*LoadReport, error) {
-	runs, err := inTurn(ctx, &cfg.Config, cfg.run)
+	measure := func(ctx context.Context) ([]LoadRun, error) { return inTurn(ctx, &cfg.Config, cfg.run) }
+	if cfg.Stalled > 0 {
+		measure = cfg.besideStalled
+	}
+	runs, err := measure(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -25,12 +29,23 @@ func (cfg *LoadConfig) run(ctx context.Context, s subject, which string) (run Lo
 		return run, err
 	}
 	defer t.end(ctx, &err)
+	if cfg.Stalled > 0 {
+		wakeUp, err := t.stall(ctx, cfg.Stalled)
+		if err != nil {
+			return run, err
+		}
+		defer wakeUp()
+	}
 	t.crowd.progress = func(r report) { cfg.progress(cfg.line(which, r)) }
 	if err := t.crowd.grow(ctx, cfg.Connections, 0); err != nil {
 		return run, err
 	}
 	l := load{cfg: cfg, trial: t}
-	if run, err = l.measure(ctx); err != nil || cfg.Expire == 0 {
+	run, err = l.measure(ctx)
+	if cfg.Stalled > 0 {
+		run.Subject += fmt.Sprintf(" beside %d stalled", cfg.Stalled)
+	}
+	if err != nil || cfg.Expire == 0 {
 		return run, err
 	}
 	run.ReadBack, err = l.readBack(ctx)
