@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,26 +29,24 @@ func TestStormOfDevicesThatComeBack(t *testing.T) {
 	calm := live.during(func() { time.Sleep(2 * time.Second) })
 	began := time.Now()
 	var took time.Duration
+	var came []comer
 	stormy := live.during(func() {
-		var coming sync.WaitGroup
-		for i := range devices {
-			coming.Go(func() {
-				if got, err := n.comeBack("storm-"+strconv.Itoa(i%keys), missed); err != nil || !slices.Equal(got, want[i%keys]) {
-					t.Errorf("device %d came back with %d messages, %v; want %d", i, len(got), err, missed)
-				}
-			})
-		}
-		coming.Wait()
+		came = n.comeBack(devices, keys, missed)
 		took = time.Since(began)
 	})
 	live.end()
+	for i, c := range came {
+		if !slices.Equal(c.Mids, want[c.Key]) {
+			t.Errorf("device %d came back with %d messages, %s; want %d", i, len(c.Mids), c.Err, missed)
+		}
+	}
 	t.Logf("%d devices came back at once and read %d messages in %.1f s; accepting was paused %v times, %v were told to come back later; "+
 		"live messages took %v (median) and %v (99 %%) meanwhile, %v and %v before: %.1f and %.1f times as long",
 		devices, devices*missed, took.Seconds(), n.count("gopush_accepts_paused_total"), n.closed("busy"),
 		stormy.at(50), stormy.at(99), calm.at(50), calm.at(99), ratio(stormy.at(50), calm.at(50)), ratio(stormy.at(99), calm.at(99)))
-	// Both share two processors, in a test also with all devices: only what is of another kind is wrong.
-	if ratio(stormy.at(50), calm.at(50)) > 200 && stormy.at(50) > took/10 {
-		t.Error("live messages waited for the storm to pass")
+	// On the same processors are the node, the devices and whatever else: what says something is a part of the storm.
+	if stormy.at(50) > took/20 {
+		t.Errorf("half of the live messages took more than %v, a twentieth of the storm", took/20)
 	}
 }
 
@@ -65,10 +65,66 @@ func (n *node) fillMids(key string, count int, text string) (mids []int64) {
 	return mids
 }
 
-// comeBack subscribes after mid 0, and reads so many messages; it comes again whenever it is told to.
-func (n *node) comeBack(key string, count int) (mids []int64, err error) {
+// comer is a device that has come back.
+type comer struct {
+	Key  int
+	Mids []int64
+	Err  string
+}
+
+// comersVariable tells a process of this program to be the devices that come back to an address: then what they do is not
+// measured with what others get.
+const comersVariable = "GOPUSH_TEST_COMERS"
+
+// comeBack has so many devices come back at once, from a process of their own.
+func (n *node) comeBack(devices, keys, count int) (came []comer) {
+	n.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(within(n.t), self)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d %d", comersVariable, n.public[0], devices, keys, count))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err == nil {
+		err = json.Unmarshal(out, &came)
+	}
+	if err != nil || len(came) != devices {
+		n.t.Fatalf("%d devices came back, %v", len(came), err)
+	}
+	return came
+}
+
+// comeFrom is that process.
+func comeFrom(setting string) (exitCode int) {
+	var addr string
+	var devices, keys, count int
+	if _, err := fmt.Sscan(setting, &addr, &devices, &keys, &count); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	came := make([]comer, devices)
+	var coming sync.WaitGroup
+	for i := range came {
+		coming.Go(func() {
+			mids, err := comeUntil(addr, "storm-"+strconv.Itoa(i%keys), count)
+			if came[i] = (comer{Key: i % keys, Mids: mids}); err != nil {
+				came[i].Err = err.Error()
+			}
+		})
+	}
+	coming.Wait()
+	if err := json.NewEncoder(os.Stdout).Encode(came); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// comeUntil subscribes after mid 0, and reads so many messages; it comes again whenever it is told to.
+func comeUntil(addr, key string, count int) (mids []int64, err error) {
 	for end := time.Now().Add(3 * patience); time.Now().Before(end); {
-		mids, err = n.comeOnce(key, count)
+		mids, err = comeOnce(addr, key, count)
 		if err == nil || len(mids) > 0 {
 			return mids, err
 		}
@@ -81,8 +137,8 @@ func (n *node) comeBack(key string, count int) (mids []int64, err error) {
 	return mids, err
 }
 
-func (n *node) comeOnce(key string, count int) (mids []int64, err error) {
-	c, err := net.DialTimeout("tcp", n.public[0], 2*patience)
+func comeOnce(addr, key string, count int) (mids []int64, err error) {
+	c, err := net.DialTimeout("tcp", addr, 2*patience)
 	if err != nil {
 		return nil, err
 	}
