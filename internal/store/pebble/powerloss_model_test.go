@@ -41,6 +41,7 @@ type knownKey struct {
 	state    keyState
 	doing    *act // what is not acknowledged yet
 	pushes   int  // ever begun
+	idem     []string
 	heard    bool // somebody subscribes
 
 	mu    sync.Mutex // guards shown
@@ -57,6 +58,7 @@ type keyState struct {
 	seen     int64          // the highest mid of a live-only message that a subscriber has
 	groups   map[string]*knownGroup
 	tokens   map[[32]byte]time.Duration // their lifetimes
+	idem     map[string]int64           // idempotency keys that were stored, with their mids; 0: which is not known
 }
 
 type knownMessage struct {
@@ -78,6 +80,7 @@ type pushed struct {
 	until   int64
 	trim    message.Trim
 	mids    message.Span
+	idem    string // idempotency key; "": none
 }
 
 type knownGroup struct {
@@ -100,7 +103,7 @@ func newWitness(t *testing.T) *witness {
 	k := &witness{t: t}
 	for i := range powerWorkers * keysOfWorker {
 		key := &knownKey{name: fmt.Sprint("key", i), number: uint32(i), expiring: i%keysOfWorker == 1, ahead: i%keysOfWorker == 2}
-		key.state = keyState{k: k, key: key, groups: map[string]*knownGroup{}, tokens: map[[32]byte]time.Duration{}}
+		key.state = keyState{k: k, key: key, groups: map[string]*knownGroup{}, tokens: map[[32]byte]time.Duration{}, idem: map[string]int64{}}
 		k.keys = append(k.keys, key)
 	}
 	return k
@@ -110,6 +113,15 @@ func newWitness(t *testing.T) *witness {
 func (k *knownKey) payload(rng *rand.Rand) string {
 	k.pushes++
 	return fmt.Sprint(k.name, " ", k.pushes, " ", strings.Repeat("x", rng.IntN(1<<rng.IntN(13))))
+}
+
+// repeats returns an idempotency key: often one of the last, so that what was under way when the power was lost is tried again.
+func (k *knownKey) repeats(rng *rand.Rand) string {
+	if len(k.idem) > 0 && rng.IntN(3) == 0 {
+		return k.idem[len(k.idem)-1-rng.IntN(min(len(k.idem), 20))]
+	}
+	k.idem = append(k.idem, fmt.Sprint("once ", len(k.idem)))
+	return k.idem[len(k.idem)-1]
 }
 
 // begin begins with what is left of a disk.
@@ -201,8 +213,14 @@ func (s *keyState) gave(mid int64, what string) {
 	}
 }
 
-// push puts p at the end; mid 0: it is not known.
+// push puts p at the end, unless it repeats another; mid 0: it is not known.
 func (s *keyState) push(p pushed, mid int64) {
+	if p.idem != "" {
+		if _, repeats := s.idem[p.idem]; repeats {
+			return
+		}
+		s.idem[p.idem] = mid
+	}
 	room := powerCap
 	if p.trim.Keep > 0 {
 		room = min(room, p.trim.Keep)
@@ -220,6 +238,15 @@ func (s *keyState) push(p pushed, mid int64) {
 		s.last = -1
 	}
 	s.trim(-1, p.trim.MinMid)
+}
+
+// repeated tells whether p repeats another push, as r should say.
+func (s *keyState) repeated(p pushed, r message.Receipt) bool {
+	first, repeats := s.idem[p.idem]
+	if repeats != r.Duplicate || repeats && first != 0 && first != r.Mid {
+		s.k.t.Errorf("a push to %s with the idempotency key %q, which was stored as %d (%v), is answered with %+v", s.key.name, p.idem, first, repeats, r)
+	}
+	return repeats
 }
 
 // trim removes the oldest while there are more than keep, and those below minMid.
@@ -242,6 +269,7 @@ func (s *keyState) clone() keyState {
 	c := *s
 	c.messages = slices.Clone(s.messages)
 	c.tokens = maps.Clone(s.tokens)
+	c.idem = maps.Clone(s.idem)
 	c.groups = map[string]*knownGroup{}
 	for name, g := range s.groups {
 		c.groups[name] = &knownGroup{g.start, maps.Clone(g.given), maps.Clone(g.acked)}

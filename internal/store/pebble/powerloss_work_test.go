@@ -112,14 +112,17 @@ func (w *worker) push(k *knownKey) *act {
 		if k.ahead && w.rng.IntN(10) == 0 {
 			p.mids = message.Span{First: message.MidAt(w.clock.now().Add(time.Duration(w.rng.Int64N(int64(30 * time.Minute))))), Last: 1 << 62}
 		}
+		if !k.expiring && w.rng.IntN(4) == 0 {
+			p.idem = k.repeats(w.rng)
+		}
 		a.push = append(a.push, p)
-		pushes[i] = message.Push{Key: k.name, Payload: []byte(p.payload), Expire: p.expire, Trim: p.trim, Mids: p.mids}
+		pushes[i] = message.Push{Key: k.name, Payload: []byte(p.payload), Expire: p.expire, Trim: p.trim, Mids: p.mids, IdemKey: []byte(p.idem)}
 	}
 	a.do = func() (func(*keyState), error) {
 		receipts := w.hub.Publish(context.Background(), pushes)
 		return func(s *keyState) {
 			for i, r := range receipts {
-				if r.Err != nil {
+				if r.Err != nil || s.repeated(a.push[i], r) {
 					continue
 				}
 				if pushes[i].Mids == (message.Span{}) {
