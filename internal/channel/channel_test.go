@@ -288,6 +288,25 @@ func TestAnUnknownOutcomeIsLookedUp(t *testing.T) {
 	checkChain(t, got, barrier)
 }
 
+// Skipped is what was not tried: a push that may be stored with the one before it has an unknown outcome, too, or it would be sent again without
+// care.
+func TestWhatMayBeStoredIsNotSkipped(t *testing.T) {
+	t.Parallel()
+	s := &failing{Store: memory.New(memory.Config{})}
+	results := []error{channel.ErrUnknown, channel.ErrUnknown, channel.ErrOrder}
+	s.append = func(_ context.Context, e []channel.Entry) []error {
+		defer func() { results = results[len(e):] }()
+		return results[:len(e)]
+	}
+	h, _ := open(t, s, 1, nil)
+	want := []error{message.ErrUnknown, message.ErrUnknown, message.ErrSkipped}
+	for i, r := range publish(t, h, push("k", "1", time.Minute), push("k", "2", time.Minute), push("k", "3", time.Minute)) {
+		if !errors.Is(r.Err, want[i]) {
+			t.Errorf("receipt %d is %+v, want %v", i, r, want[i])
+		}
+	}
+}
+
 // What the store answered for is used again; what it did not is left to it.
 func TestEntriesOfAnUnknownOutcomeAreTheStores(t *testing.T) {
 	t.Parallel()

@@ -142,8 +142,9 @@ func (h *Hub) settleStored(c *Channel, p *pending, e *Entry) (touched SinkSet) {
 // settleFailed answers a push that was not stored now. broken is what the first of them failed
 // with, nil before; with p, it is what is returned.
 func (c *Channel) settleFailed(p *pending, err, broken error) error {
+	maybe := errors.Is(err, ErrUnknown)
 	err = firstError(err, broken)
-	c.failStored(p, err)
+	c.failStored(p, err, maybe)
 	return cmp.Or(broken, err)
 }
 
@@ -176,15 +177,15 @@ func (c *Channel) doubt() int64 {
 	return c.extra.doubt
 }
 
-// failStored fails a push that was not stored, or perhaps was.
-func (c *Channel) failStored(p *pending, err error) {
+// failStored fails a push that was not stored, or maybe was: then it was not skipped, whatever became of those before it.
+func (c *Channel) failStored(p *pending, err error, maybe bool) {
 	if errors.Is(err, ErrUnknown) {
 		c.fallIntoDoubt(p.mid)
 		if c.state&relayed != 0 {
 			c.state |= behind
 		}
 	}
-	if !p.skipped() {
+	if maybe || !p.skipped() {
 		p.fail(err)
 	}
 }
