@@ -29,6 +29,9 @@ type power struct {
 	rng     *rand.Rand   // of who takes it
 	freeze  func(func()) // has nobody note anything while the power is taken
 
+	failFrom, failTo atomic.Int64 // operations that fail
+	fails            error        // with this
+
 	ops  atomic.Int64
 	lost chan struct{} // closed when it is taken
 	left *vfs.MemFS    // what is on the disk then; valid once lost is closed
@@ -37,11 +40,22 @@ type power struct {
 // cut returns the disk that loses its power.
 func (p *power) cut() vfs.FS { return errorfs.Wrap(p.disk, errorfs.InjectorFunc(p.operation)) }
 
-func (p *power) operation(errorfs.Op) error {
-	if p.ops.Add(1) == p.at {
+func (p *power) operation(op errorfs.Op) error {
+	n := p.ops.Add(1)
+	if n == p.at {
 		p.take()
 	}
+	if n >= p.failFrom.Load() && n < p.failTo.Load() && (isChange(op) || isRead(op)) && !p.gone() {
+		return p.fails
+	}
 	return nil
+}
+
+// failSoon has some operations fail in a while.
+func (p *power) failSoon(rng *rand.Rand) {
+	from := p.ops.Load() + 1 + rng.Int64N(500)
+	p.failTo.Store(from + 1 + rng.Int64N(6))
+	p.failFrom.Store(from)
 }
 
 // take takes the power.

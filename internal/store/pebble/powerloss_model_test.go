@@ -164,6 +164,15 @@ func (k *witness) ended(key *knownKey, done func(*keyState)) bool {
 	return true
 }
 
+// resolve has key be what was found, unless the power is gone.
+func (k *witness) resolve(t *testing.T, clock *steppedClock, key *knownKey, f found) {
+	k.gate.RLock()
+	defer k.gate.RUnlock()
+	if !k.lost {
+		key.check(t, clock, f)
+	}
+}
+
 func (k *witness) attach(hub *channel.Hub) { k.sink = hub.Attach(k) }
 
 // listen has somebody subscribe to key.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,11 +31,11 @@ const (
 )
 
 // TestPowerLosses takes the power from a hub and its store at random operations on the disk: while all kinds of things are done, while
-// the store is opened, and while it is closed; each time another part of what is not synced survives. What comes up on the disk
+// the store is opened, and while it is closed; now and then operations on the disk fail before. Each time another part of what is not synced survives. What comes up on the disk
 // that is left has all that was acknowledged or shown, and nothing that was not asked for.
 func TestPowerLosses(t *testing.T) {
 	t.Parallel()
-	var total, opening, ops atomic.Int64
+	var total, opening, failing, ops atomic.Int64
 	machines := (*powerLosses + lossesInARow - 1) / lossesInARow
 	t.Run("machines", func(t *testing.T) {
 		for i := range machines {
@@ -52,11 +53,13 @@ func TestPowerLosses(t *testing.T) {
 				m.last()
 				total.Add(lossesInARow)
 				opening.Add(int64(m.opening))
+				failing.Add(int64(m.failing))
 				ops.Add(m.k.acknowledged.Load())
 			})
 		}
 	})
-	t.Logf("%d losses of power, %d of them while the store was opened; %d operations were acknowledged before", total.Load(), opening.Load(), ops.Load())
+	t.Logf("%d losses of power, %d of them while the store was opened, %d after operations on the disk had failed; %d operations were acknowledged before",
+		total.Load(), opening.Load(), failing.Load(), ops.Load())
 }
 
 // machine is a computer that loses its power again and again.
@@ -68,6 +71,7 @@ type machine struct {
 	k       *witness
 	number  int // of the loss
 	opening int // losses while the store was opened
+	failing int // losses of a disk that failed before, for a while
 }
 
 func newMachine(t *testing.T, seed uint64) *machine {
@@ -113,6 +117,7 @@ func (m *machine) power() *power {
 	return &power{
 		disk: crashable{m.disk}, at: at + 1, percent: percents[m.rng.IntN(len(percents))],
 		rng: rand.New(rand.NewPCG(m.rng.Uint64(), 2)), freeze: m.k.freeze, lost: make(chan struct{}),
+		fails: []error{syscall.EIO, syscall.ENOSPC}[m.rng.IntN(2)],
 	}
 }
 
@@ -149,11 +154,16 @@ func (m *machine) work(p *power, s *pebble.Store, hub *channel.Hub) {
 	if m.rng.IntN(5) == 0 {
 		rounds = m.rng.IntN(50)
 	}
+	failing := m.rng.IntN(3) == 0
+	if failing {
+		m.failing++
+		p.failSoon(m.rng)
+	}
 	var workers sync.WaitGroup
 	for i := range powerWorkers {
 		w := &worker{
 			t: m.t, rng: rand.New(rand.NewPCG(m.rng.Uint64(), 3)), keys: m.k.keys[i*keysOfWorker : (i+1)*keysOfWorker],
-			k: m.k, clock: m.clock, store: s, hub: hub,
+			k: m.k, clock: m.clock, store: s, hub: hub, failing: failing,
 		}
 		workers.Go(func() { w.run(p.lost, rounds) })
 	}
@@ -162,7 +172,7 @@ func (m *machine) work(p *power, s *pebble.Store, hub *channel.Hub) {
 
 // close closes the store, and keeps what is left of the disk.
 func (m *machine) close(p *power, s *pebble.Store) {
-	if err := s.Close(); err != nil {
+	if err := s.Close(); err != nil && p.failTo.Load() == 0 {
 		m.t.Errorf("Close: %v", err)
 	}
 	p.takeNow()

@@ -23,6 +23,8 @@ type worker struct {
 	clock *steppedClock
 	store *pebble.Store
 	hub   *channel.Hub
+
+	failing bool // operations on the disk fail for a while
 }
 
 // act is something that is done to a key: do does it, and returns what the key is by that, once it was acknowledged.
@@ -30,7 +32,9 @@ type act struct {
 	name string
 	push []pushed        // what is pushed, in order
 	may  func(*keyState) // what the key may be by it, if it is not known to be done; with push: nil
-	do   func() (func(*keyState), error)
+
+	unknown []pushed // those of push of which nobody knows whether they were stored; set by do
+	do      func() (func(*keyState), error)
 }
 
 func (w *worker) run(lost <-chan struct{}, rounds int) {
@@ -49,8 +53,34 @@ func (w *worker) run(lost <-chan struct{}, rounds int) {
 		if !w.k.ended(k, done) {
 			return // by then the power was gone
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case w.failing && (errors.Is(err, message.ErrUnavailable) || errors.Is(err, message.ErrUnknown)):
+			w.settle(k, a, err, lost)
+		default:
 			w.t.Errorf("%s of %s: %v", a.name, k.name, err)
+			return
+		}
+	}
+}
+
+// settle waits until the store works, and finds out what became of a, which failed.
+func (w *worker) settle(k *knownKey, a *act, why error, lost <-chan struct{}) {
+	if a.push != nil && len(a.unknown) > 0 || a.push == nil && errors.Is(why, message.ErrUnknown) {
+		w.k.starts(k, &act{name: a.name, push: a.unknown, may: a.may})
+	}
+	for {
+		select {
+		case <-lost:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		if w.store.Healthy() != nil {
+			continue
+		}
+		f, err := find(w.store, w.hub, k.name)
+		if err == nil {
+			w.k.resolve(w.t, w.clock, k, f)
 			return
 		}
 	}
@@ -74,6 +104,8 @@ func (w *worker) choose(k *knownKey) *act {
 		return w.deleteAll(k)
 	case n < 78:
 		return w.group(k)
+	case n < 94 && w.failing:
+		return w.push(k) // deliveries are not known after a failure
 	case n < 86:
 		return w.read(k)
 	case n < 94:
@@ -122,6 +154,9 @@ func (w *worker) push(k *knownKey) *act {
 		receipts := w.hub.Publish(context.Background(), pushes)
 		return func(s *keyState) {
 			for i, r := range receipts {
+				if errors.Is(r.Err, message.ErrUnknown) {
+					a.unknown = append(a.unknown, a.push[i])
+				}
 				if r.Err != nil || s.repeated(a.push[i], r) {
 					continue
 				}
