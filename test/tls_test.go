@@ -63,8 +63,8 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// sign writes a certificate for 127.0.0.1 and its key, valid for so long.
-func (a *authority) sign(name string, valid time.Duration) (certFile, keyFile string) {
+// sign writes a certificate for 127.0.0.1 and hosts, and its key, valid for so long.
+func (a *authority) sign(name string, valid time.Duration, hosts ...net.IP) (certFile, keyFile string) {
 	a.t.Helper()
 	key := newKey(a.t)
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
@@ -73,7 +73,7 @@ func (a *authority) sign(name string, valid time.Duration) (certFile, keyFile st
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: append(hosts, net.IPv4(127, 0, 0, 1)), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -200,7 +200,7 @@ func TestClientCertificates(t *testing.T) {
 
 func showingClient(t *testing.T, pool *x509.CertPool, cert, key string) *http.Client {
 	t.Helper()
-	cfg := &tls.Config{RootCAs: pool}
+	cfg := &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
 	if cert != "" {
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
@@ -300,4 +300,42 @@ func opensslSubscribes(t *testing.T, n *node, ca *authority, version string) {
 	eventually(t, "answers to heartbeats", func() bool { return strings.Count(said.String(), "+h\r\n") == 3 })
 	n.push(key, "to openssl", "?expire=0")
 	eventually(t, "the message", func() bool { return strings.Contains(said.String(), "to openssl") })
+}
+
+// Where admin listeners ask for certificates nodes show each other theirs; one without, or with one that somebody else has signed, is
+// not linked with.
+func TestClusterOfNodesThatShowCertificates(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, clusterConfig{idle: true})
+	var hosts []net.IP
+	for _, m := range c.members {
+		hosts = append(hosts, m.gate.ln.Addr().(*net.TCPAddr).IP)
+	}
+	ca, others := newAuthority(t, "cluster"), newAuthority(t, "others")
+	cert, key := ca.sign("node", time.Hour, hosts...)
+	strangeCert, strangeKey := others.sign("stranger", time.Hour)
+	for _, m := range c.members {
+		m.at[1] = listening(m.at[1], cert, key, ca.file)
+	}
+	c.flags = []string{"--cluster.tls", "--cluster.tls-ca", ca.file, "--cluster.tls-cert", cert, "--cluster.tls-key", key}
+	stranger := c.members[2]
+	stranger.flags = append(stranger.flags, "--cluster.tls-cert", strangeCert, "--cluster.tls-key", strangeKey)
+	for _, m := range c.members {
+		m.start()
+	}
+	good := c.members[:2]
+	for _, m := range good {
+		c.agreeOn(m, c.members...) // they reach the stranger
+	}
+	keyOfFirst := c.keyOf(good[0])
+	p := good[0].subscribe(keyOfFirst, "", "1")
+	r, err := showingClient(t, ca.pool, cert, key).Post("https://"+good[1].admin[0]+"/v1/push/"+keyOfFirst+"?expire=60", "", strings.NewReader(`"over TLS"`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if m := p.message(); !strings.Contains(m, `"msg":"over TLS"`) {
+		t.Errorf("got %s", m)
+	}
+	eventually(t, "who shows another certificate is not linked", func() bool { return stranger.readyz().status == http.StatusServiceUnavailable })
 }

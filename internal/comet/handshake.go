@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"sync"
 )
@@ -35,6 +36,7 @@ type handshake struct {
 	mu      sync.Mutex
 	came    sync.Cond
 	in      []byte // of the peer; guarded by mu, owned by the loop when the goroutine has ended
+	ended   bool   // the peer sends no more; guarded by mu
 	aborted bool   // guarded by mu
 }
 
@@ -59,7 +61,7 @@ func beginsTLS(b []byte) (whole bool, err error) {
 
 // shake takes what came from c while it shakes hands.
 func (l *loop) shake(c *conn, b []byte) int {
-	if c.aux == nil || c.aux.secure == nil {
+	if c.speaksTLS() == nil {
 		whole, err := beginsTLS(b)
 		if err != nil {
 			l.handshakeFailed(c, err)
@@ -106,6 +108,14 @@ func (h *handshake) give(b []byte) int {
 	return len(h.in)
 }
 
+// end has the handshake know that nothing more comes.
+func (h *handshake) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended = true
+	h.came.Signal()
+}
+
 // abort ends the handshake: its connection is closed.
 func (h *handshake) abort() {
 	h.mu.Lock()
@@ -121,8 +131,11 @@ func (h *handshake) read(s *secure, p []byte) (int, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.aborted {
+	switch {
+	case h.aborted:
 		return 0, net.ErrClosed
+	case len(h.in) == 0: // ended
+		return 0, io.EOF
 	}
 	n := s.records.take(p, h.in)
 	h.in = h.in[n:]
@@ -132,7 +145,7 @@ func (h *handshake) read(s *secure, p []byte) (int, error) {
 func (h *handshake) has() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.in) > 0 || h.aborted
+	return len(h.in) > 0 || h.ended || h.aborted
 }
 
 // wait sends what is to be sent, then waits for the peer, and meanwhile lets others calculate.
@@ -142,7 +155,7 @@ func (h *handshake) wait() {
 	h.out = nil
 	h.loop.do(func(l *loop) { l.sendHandshake(h.id, out) })
 	h.mu.Lock()
-	for len(h.in) == 0 && !h.aborted {
+	for len(h.in) == 0 && !h.ended && !h.aborted {
 		h.came.Wait()
 	}
 	h.mu.Unlock()
@@ -184,7 +197,7 @@ func (l *loop) shaken(h *handshake, err error) {
 		return
 	}
 	s := c.aux.secure
-	s.shaking, s.unread = nil, h.in
+	s.shaking, s.unread, s.ended = nil, h.in, h.ended
 	l.g.countHandshake(s.conn)
 	c.state = sniffing
 	c.flags |= secured
@@ -201,8 +214,8 @@ func (g *Gateway) countHandshake(conn *tls.Conn) {
 
 // abortHandshake ends the goroutine of c's handshake, if it has one.
 func (l *loop) abortHandshake(c *conn) {
-	if c.aux != nil && c.aux.secure != nil {
-		c.aux.secure.shaking.abort()
+	if s := c.speaksTLS(); s != nil {
+		s.shaking.abort()
 	}
 }
 

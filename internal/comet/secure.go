@@ -164,12 +164,24 @@ func (l *loop) comes(c *conn, b []byte) {
 
 // comesNoMore is told that nothing more comes from c's socket.
 func (l *loop) comesNoMore(c *conn) {
-	if c.flags&secured == 0 || c.closing() {
+	switch s := c.speaksTLS(); {
+	case s == nil || c.closing():
 		l.noMore(c)
-		return
+	case s.shaking != nil:
+		s.shaking.end()
+		l.read(c, false)
+	default:
+		s.ended = true
+		l.decrypt(c, nil)
 	}
-	c.aux.secure.ended = true
-	l.decrypt(c, nil)
+}
+
+// speaksTLS returns what c has of TLS; nil: it speaks none, or nothing has come yet.
+func (c *conn) speaksTLS() *secure {
+	if c.aux == nil {
+		return nil
+	}
+	return c.aux.secure
 }
 
 // maxPlain is the most that a TLS record carries (RFC 8446 section 5.1): so crypto/tls keeps nothing of one.

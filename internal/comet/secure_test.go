@@ -359,3 +359,24 @@ func TestSessionsAreResumed(t *testing.T) {
 		}
 	})
 }
+
+// Who says all, and that it was all, while its handshake is still being looked at is answered.
+func TestTheEndMayComeWithTheHandshake(t *testing.T) {
+	_, addr := startTLS(t, nil)
+	versions(t, func(t *testing.T, client *tls.Config) {
+		var rounds sync.WaitGroup
+		for range 100 {
+			socket := dialTCP(t, addr)
+			rounds.Go(func() {
+				c := tls.Client(socket, client)
+				io.WriteString(c, "*1\r\n$3\r\nfoo\r\n")
+				c.CloseWrite()
+				socket.(*net.TCPConn).CloseWrite()
+				if got, err := io.ReadAll(c); err != nil || string(got) != "-p\r\n" {
+					t.Errorf("answered %q, %v", got, err)
+				}
+			})
+		}
+		rounds.Wait()
+	})
+}

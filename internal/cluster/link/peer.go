@@ -254,7 +254,16 @@ func (l *Link) dial(ctx context.Context, addr string) reached {
 		l.links.Stats.Refused[refusal(err)].Add(1)
 		conn.Close()
 	}
-	return reached{d, h, err}
+	return reached{d, h, ofCertificate(err)}
+}
+
+// ofCertificate says so where err is that the peer does not accept our certificate, or the lack of one: with TLS 1.3 that comes
+// behind the handshake.
+func ofCertificate(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return fmt.Errorf("%w: it does not accept this one's certificate (cluster.tls_cert): %w", errUntrusted, err)
+	}
+	return err
 }
 
 // dial connects to an address, with TLS if links have it.
@@ -272,6 +281,9 @@ func (ls *Links) dial(ctx context.Context, addr string) (net.Conn, error) {
 		conn.Close()
 		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
 			return nil, fmt.Errorf("%w: %w", errUntrusted, err)
+		}
+		if refused := ofCertificate(err); errors.Is(refused, errUntrusted) {
+			return nil, refused
 		}
 		return nil, fmt.Errorf("TLS (cluster.tls = true): %w", err)
 	}
