@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"gopush/internal/channel"
 	"gopush/internal/message"
@@ -110,6 +113,7 @@ func TestAReadForReleaseNeedsReplicasNow(t *testing.T) {
 	if n, err := read(20 * time.Second); n != 1 || err != nil {
 		t.Errorf("RangeFirm = %d messages, %v, want 1", n, err)
 	}
+	eventually(t, "the replica has acknowledged all that the master has", func() bool { return acknowledged(t, master.Addr) })
 	replica.Pause()
 	if n, err := read(200 * time.Millisecond); !errors.Is(err, channel.ErrUnavailable) {
 		t.Errorf("RangeFirm while the replica does not answer = %d messages, %v, want ErrUnavailable", n, err)
@@ -118,4 +122,24 @@ func TestAReadForReleaseNeedsReplicasNow(t *testing.T) {
 	if n, err := read(20 * time.Second); n != 1 || err != nil {
 		t.Errorf("RangeFirm when it does again = %d messages, %v, want 1", n, err)
 	}
+}
+
+// acknowledged tells whether the only replica of a master has said that it has all that there is.
+func acknowledged(t *testing.T, addr string) bool {
+	t.Helper()
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	info, err := c.Do(t.Context(), c.B().Info().Section("replication").Build()).ToString()
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := func(after, until string) string {
+		_, rest, _ := strings.Cut(info, after)
+		value, _, _ := strings.Cut(rest, until)
+		return value
+	}
+	return field(",offset=", ",") == field("master_repl_offset:", "\r")
 }
