@@ -94,6 +94,7 @@ type extra struct {
 
 	held  []*message.Message // by mid: what was fed while nothing could be released
 	bytes int                // of held
+	looks bool               // a timer will have the store read again
 	again bool               // the store is to be read to its end once more: who reads it now may have passed what is missing here
 }
 
@@ -120,7 +121,7 @@ func (c *Channel) idle() bool { return c.state&scheduled == 0 && !c.waits() }
 
 // tidy drops c's extra if there is nothing in it.
 func (c *Channel) tidy() {
-	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 && x.links == 0 && len(x.held) == 0 && !x.again && c.state&doubtful == 0 {
+	if x := c.extra; x != nil && len(x.slots) == 0 && len(x.queue) == 0 && x.followers == 0 && x.links == 0 && len(x.held) == 0 && !x.again && !x.looks && c.state&doubtful == 0 {
 		c.extra = nil
 	}
 }

@@ -111,3 +111,24 @@ func TestALiveMessageFailsRatherThanHideTheUnknownOne(t *testing.T) {
 		}
 	})
 }
+
+// A message of unknown outcome reaches who listens also when nothing is pushed after it.
+func TestTheUnknownOneComesThoughNothingFollows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &leaving{Store: memory.New(memory.Config{})}
+		h, sinks := open(t, s, 1, nil)
+		c, _, barrier := subscribe(t, h, sinks[0], "k", 1)
+		publish(t, h, push("k", "unknown", time.Minute))
+		time.Sleep(10 * time.Second)
+		if got := sinks[0].of(c); len(got) != 0 {
+			t.Errorf("posted %v while the store is away", got)
+		}
+		s.away.Store(false)
+		time.Sleep(10 * time.Second)
+		checkChain(t, sinks[0].of(c), barrier)
+		if got := sinks[0].of(c); len(got) != 1 {
+			t.Errorf("posted %v when the store is back, want what it had", got)
+		}
+	})
+}

@@ -374,15 +374,23 @@ func (h *Hub) Look(key string) {
 	h.loading.wake()
 }
 
-// lookLater has the store read again in a while for c, of which it could not be read. The bucket is locked.
+// lookLater has the store read again in a while for c, of which it could not be read, or did not say what became of an append. The bucket is locked.
 func (h *Hub) lookLater(c *Channel) {
-	if c.listeners() == 0 && c.state&relayed == 0 {
+	switch {
+	case c.listeners() == 0 && c.state&behind == 0: // who pushes next looks
+		return
+	case c.listeners() == 0 && c.state&relayed == 0:
 		c.state &^= behind | loaded
 		return
 	}
+	if c.more().looks {
+		return
+	}
+	c.extra.looks = true
 	time.AfterFunc(lookAgain, func() {
 		at := h.lock(c.key)
-		if at.bucket.find(at.hash, c.key) == c && c.state&behind != 0 {
+		c.more().looks = false
+		if at.bucket.find(at.hash, c.key) == c && c.state&(behind|doubtful) != 0 {
 			h.schedule(c)
 		}
 		at.bucket.mu.Unlock()

@@ -58,7 +58,8 @@ func (h *Hub) free(at place) (touched SinkSet) {
 	c.state &^= scheduled
 	if c.state&behind == 0 {
 		touched = h.releaseHeld(c, math.MaxInt64)
-	} else {
+	}
+	if c.state&(behind|doubtful) != 0 {
 		h.lookLater(c)
 	}
 	c.tidy()
