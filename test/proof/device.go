@@ -38,6 +38,9 @@ type dialect struct {
 	listen  func(ctx context.Context, d *device, n *Node) error
 }
 
+// reads tells whether what it gets is read from the store, not posted.
+func (d *dialect) reads() bool { return d.stored || d.group }
+
 // What happened to a device.
 const (
 	opened   = 'o' // a connection was subscribed

@@ -24,29 +24,31 @@ var (
 type trial struct {
 	name  string
 	tags  []string // of the binary
+	long  bool     // it is made where hours are given, or it is asked for
+	needs error    // why it cannot be made here; nil: it can
 	start func(binary, dir string) (proof.Config, error)
 }
 
 // trials are all sorts of runs.
 func trials() []trial {
-	return []trial{
-		{"one node", nil, func(binary, dir string) (proof.Config, error) {
+	return append([]trial{
+		{name: "one node", start: func(binary, dir string) (proof.Config, error) {
 			topology, err := proof.Single(binary, dir)
 			return proof.Config{Topology: topology, Faults: []proof.Kind{proof.KillNode(), proof.HaltNode(), proof.RestartNode()}}, err
 		}},
-		{"cluster with etcd", nil, func(binary, dir string) (proof.Config, error) {
+		{name: "cluster with etcd", start: func(binary, dir string) (proof.Config, error) {
 			topology, err := proof.Cluster(binary, dir, "etcd")
 			return proof.Config{Topology: topology, Faults: []proof.Kind{
 				proof.KillNode(), proof.HaltNode(), proof.RestartNode(), proof.KillStore(), proof.HaltStore(), proof.KillRegistry(),
 			}}, err
 		}},
-		{"cluster with static nodes", nil, func(binary, dir string) (proof.Config, error) {
+		{name: "cluster with static nodes", start: func(binary, dir string) (proof.Config, error) {
 			topology, err := proof.Cluster(binary, dir, "static")
 			return proof.Config{Topology: topology, Lanes: 2, Faults: []proof.Kind{
 				proof.KillNode(), proof.HaltNode(), proof.RestartNode(), proof.KillStore(), proof.HaltStore(),
 			}}, err
 		}},
-		{"one node broken from inside", []string{"proof"}, func(binary, dir string) (proof.Config, error) {
+		{name: "one node broken from inside", tags: []string{"proof"}, start: func(binary, dir string) (proof.Config, error) {
 			topology, err := proof.Single(binary, dir)
 			if err == nil {
 				topology.Name = "one node, embedded store, broken from inside"
@@ -58,7 +60,7 @@ func trials() []trial {
 				losing, proof.FailDisk(), proof.FillDisk(), proof.SlowDisk(), proof.StallDisk(), proof.SetClock(time.Minute), proof.ExhaustDescriptors(),
 			}}, err
 		}},
-	}
+	}, networks()...)
 }
 
 // The promises hold while things break: docs/design.md, "Promises". A seed that fails is run again with -proof.seed and -proof.only.
@@ -67,7 +69,7 @@ func TestProof(t *testing.T) {
 	begun, next := time.Now(), *seed
 	for first := true; first || time.Since(begun).Hours() < *hours; first = false {
 		for _, tr := range trials() {
-			if !strings.Contains(tr.name, *only) {
+			if !strings.Contains(tr.name, *only) || tr.long && *only == "" && *hours == 0 {
 				continue
 			}
 			t.Run(tr.name, func(t *testing.T) { tr.run(t, next) })
@@ -78,6 +80,9 @@ func TestProof(t *testing.T) {
 
 // run makes one run, in which no promise may be broken. What a failed one leaves is kept.
 func (tr trial) run(t *testing.T, seed uint64) {
+	if tr.needs != nil && os.Getenv("CI") == "" {
+		t.Skip(tr.needs)
+	}
 	cfg, err := tr.start(build(t, tr.tags...), keptDir(t))
 	if err != nil {
 		t.Fatal(err)

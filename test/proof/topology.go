@@ -23,6 +23,8 @@ type Topology struct {
 	APIKey string
 	// MayLose says why acknowledged messages may be lost here, which then is counted and is no failure; empty: they may not.
 	MayLose string
+	// MayVanish says why a message that was not acknowledged may be read, by who reads what is stored, and be gone later; empty: it may not.
+	MayVanish string
 	// Close lets go of what is not a process, after all of them have ended; nil: there is nothing.
 	Close func() error
 }

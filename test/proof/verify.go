@@ -88,9 +88,11 @@ func newCheck(r *run, report *Report, key *keyLog, history []kept) *check {
 			c.saw(p.mid, p.number, -1, "the acknowledgement by "+p.way.name)
 		}
 	}
-	for _, d := range r.devices {
-		if d.key == key {
-			c.witnesses(d)
+	for _, stored := range []bool{false, true} {
+		for _, d := range r.devices {
+			if d.key == key && d.how.reads() == stored {
+				c.witnesses(d)
+			}
 		}
 	}
 	c.mids = slices.Sorted(maps.Keys(c.seen))
@@ -104,10 +106,23 @@ func newCheck(r *run, report *Report, key *keyLog, history []kept) *check {
 
 func (c *check) witnesses(d *device) {
 	for _, e := range d.events {
-		if e.what == got && e.mid > 0 {
+		switch {
+		case e.what != got || e.mid <= 0:
+		case d.how.reads() && c.vanished(e):
+			c.excuse(Vanished)
+		default:
 			c.saw(e.mid, int(e.number), e.prev, fmt.Sprintf("%v, connection %d", d, e.visit))
 		}
 	}
+}
+
+// vanished tells whether a message is known to nobody but those who read what is stored, among whom it was for a moment. It was not acknowledged with that mid.
+func (c *check) vanished(e event) bool {
+	if c.r.cfg.Topology.MayVanish == "" || c.seen[e.mid] != nil || e.number < 0 {
+		return false
+	}
+	p := c.key.pushes[e.number]
+	return p.doubts > 0 && p.mid != e.mid
 }
 
 // saw notes that somebody knows the message of a mid, which is the same for all.
@@ -137,7 +152,7 @@ func (c *check) saw(mid int64, number int, prev int64, who string) {
 }
 
 func (c *check) find(b Breach, format string, args ...any) {
-	if c.r.cfg.Topology.MayLose != "" && (b == Lost || b == SilentGap) {
+	if c.r.cfg.Topology.MayLose != "" && b != Wrong && b != Refused {
 		c.excuse(b)
 		return
 	}

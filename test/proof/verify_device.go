@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // device checks what one device got.
@@ -28,6 +29,9 @@ func (c *check) device(d *device) {
 func (c *check) increasing(d *device) {
 	var last event
 	for _, e := range d.events {
+		if e.what == opened && !d.how.resumes {
+			last = event{} // another node may be behind
+		}
 		if e.what != got {
 			continue
 		}
@@ -49,7 +53,7 @@ func (c *check) whole(d *device) {
 		c.report.Checks["devices with the store"]++
 		switch {
 		case k.number < 0 || d.has[k.number]:
-		case c.passedAt(d, k):
+		case c.passedAt(d, k) || c.toldAt(d, k) && c.late(k.mid):
 			c.excuse(Overtaken)
 		default:
 			c.find(Lost, "%v: mid %d is stored, and did not come: %s; the last mid that came is %d; its connection %d to %s ended with %v",
@@ -63,6 +67,29 @@ func (c *check) passedAt(d *device, k kept) bool {
 	for _, e := range d.events {
 		if e.what == got && e.mid >= k.mid {
 			return !d.how.stored && c.passed(k.number, int(e.number))
+		}
+	}
+	return false
+}
+
+// toldAt tells whether the first message that a device got above a stored one told it by its prev that it missed that.
+func (c *check) toldAt(d *device, k kept) bool {
+	for _, e := range d.events {
+		if e.what == got && e.mid > k.mid {
+			return e.prev >= k.mid
+		}
+	}
+	return false
+}
+
+// late tells whether somebody was given a live-only message above a stored one before that was acknowledged: two nodes owned the key.
+func (c *check) late(mid int64) bool {
+	p := c.key.pushes[c.seen[mid].number]
+	for _, d := range c.r.devices {
+		for _, e := range d.events {
+			if d.key == c.key && e.what == got && e.mid > mid && e.number >= 0 && !c.key.pushes[e.number].stored && (!p.acked || e.at < p.done) {
+				return len(c.r.cfg.Topology.Nodes) > 1
+			}
 		}
 	}
 	return false
@@ -113,6 +140,9 @@ func (c *check) hole(d *device, here []event) {
 		c.report.Checks["live deliveries with what was released"]++
 		for ; i < len(c.mids) && c.mids[i] < e.mid; i++ {
 			missed := c.seen[c.mids[i]]
+			if c.expired(missed.number) {
+				continue
+			}
 			if c.overtook(missed.number, missed.number) || c.passed(missed.number, int(e.number)) {
 				c.excuse(Overtaken)
 				continue
@@ -124,23 +154,33 @@ func (c *check) hole(d *device, here []event) {
 	}
 }
 
+// expired tells whether a message was kept for a shorter time than it took to acknowledge it: it may have been gone before anybody knew that it was stored.
+func (c *check) expired(number int) bool {
+	if number < 0 {
+		return false
+	}
+	p := c.key.pushes[number]
+	return p.stored && p.done-p.begun > time.Duration(p.expire)*time.Second
+}
+
 // gaps checks what a device was told that it missed against what it missed.
 func (c *check) gaps(d *device) {
 	var last, resumed int64 // mids: of the last message, and that of the resume if no message came since
 	resumed = -1
-	told := int64(-1) // the highest mid that it was told of a gap up to since the last message
+	var since time.Duration // of the resume
+	told := int64(-1)       // the highest mid that it was told of a gap up to since the last message
 	for _, e := range d.events {
 		switch e.what {
 		case opened:
-			resumed, told = last, -1
+			resumed, told, since = last, -1, e.at
 		case gap:
 			if told = max(told, e.mid); e.mid == 0 {
 				told = 1 << 62
 			}
-			c.toldRight(d, e)
+			c.toldRight(d, e, last)
 		case got:
 			if e.mid > last {
-				c.told(d, e, last, resumed, told)
+				c.told(d, e, last, resumed, told, since)
 				last, resumed, told = e.mid, -1, -1
 			}
 		}
@@ -149,7 +189,11 @@ func (c *check) gaps(d *device) {
 }
 
 // toldRight checks that a gap can be.
-func (c *check) toldRight(d *device, e event) {
+func (c *check) toldRight(d *device, e event, last int64) {
+	if missed := c.keptBetween(last, e.mid); missed > 0 && c.late(missed) {
+		c.excuse(Overtaken)
+		return
+	}
 	if !c.key.fleeting {
 		c.find(FalseGap, "%v: was told over connection %d at %.3f s of a gap up to %d, and nothing was removed; faults: %q", d, e.visit, e.at.Seconds(), e.mid, c.around(e.at, e.at))
 	}
@@ -157,7 +201,7 @@ func (c *check) toldRight(d *device, e event) {
 
 // told checks that what is missing between two messages of a device was announced: in front of the first one after a resume by a gap, else
 // by its prev. docs/protocol.md, "Resume".
-func (c *check) told(d *device, e event, last, resumed, told int64) {
+func (c *check) told(d *device, e event, last, resumed, told int64, since time.Duration) {
 	c.report.Checks["devices with what is missing"]++
 	missed := c.keptBetween(last, e.mid)
 	if missed == 0 {
@@ -168,6 +212,8 @@ func (c *check) told(d *device, e event, last, resumed, told int64) {
 		c.excuse(Overtaken)
 	case e.prev <= last:
 		c.find(SilentGap, "%v: mid %d over connection %d has prev %d, the last that came is %d, and %d did not come: %s", d, e.mid, e.visit, e.prev, last, missed, c.name(c.seen[missed].number))
+	case resumed >= 0 && told < 0 && c.key.pushes[c.seen[missed].number].done > since:
+		// Whether it is stored was not known when the device resumed: the prev tells.
 	case resumed >= 0 && told < 0:
 		c.find(SilentGap, "%v: resumed over connection %d after %d, got mid %d, and was not told that %d is gone: %s; %s", d, e.visit, resumed, e.mid, missed, c.name(c.seen[missed].number), c.story(d, e))
 	}

@@ -80,7 +80,8 @@ func (n *Network) build() error {
 	}
 	n.Topology = &proof.Topology{
 		Name: n.name(), Dial: n.dial, APIKey: apiKey, MayLose: n.mayLose(),
-		Close: func() error { n.lab.Close(); return nil },
+		MayVanish: n.mayVanish(),
+		Close:     func() error { n.lab.Close(); return nil },
 	}
 	n.addStore()
 	registry := n.addRegistry()
@@ -127,6 +128,14 @@ func (n *Network) name() string {
 func (n *Network) mayLose() string {
 	if n.setup.Shards > 0 && n.setup.Wait < n.setup.Replicas {
 		return "Redis answers before its replicas have what it answers, and one of them takes its place"
+	}
+	return ""
+}
+
+// mayVanish is why what was not acknowledged may be read and be gone later.
+func (n *Network) mayVanish() string {
+	if n.setup.Replicas > 0 {
+		return "who reads what is stored reads what a Redis has, which its replicas may not have"
 	}
 	return ""
 }
