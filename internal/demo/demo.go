@@ -151,20 +151,20 @@ func (r *run) happen(ctx context.Context, line int) {
 
 // push pushes a line, if need be around a crash.
 func (r *run) push(ctx context.Context, line int) error {
-	err := r.pusher.push(ctx, line)
+	_, err := r.pusher.push(ctx, line)
 	if err == nil || !uncertain(err) || !r.node.crashing() {
 		return err
 	}
 	if err := r.node.recovered(); err != nil {
 		return err
 	}
-	stored, err := r.pusher.ask(ctx, line)
+	had, err := r.pusher.push(ctx, line)
 	if err != nil {
 		return err
 	}
-	r.progress.say("line %s: the node is back after %v; its answer was cut off, %d of %d rooms have it; going on from there",
-		thousands(line+1), r.node.down.Round(time.Millisecond), stored, r.cfg.Rooms)
-	return r.pusher.push(ctx, line)
+	r.progress.say("line %s: the node is back after %v; its answer was cut off, %d of %d rooms had it; going on from there",
+		thousands(line+1), r.node.down.Round(time.Millisecond), had, r.cfg.Rooms)
+	return nil
 }
 
 // pace returns a channel that gives rate times a second, or always if rate is 0.
