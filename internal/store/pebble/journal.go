@@ -164,7 +164,10 @@ func putRecorded(record []byte, db *pebbledb.DB) error {
 			return errCorrupt
 		}
 		batch := db.NewBatch()
-		err := batch.SetRepr(record[:size:size])
+		err := errCorrupt
+		if isBatch(record[:size]) {
+			err = batch.SetRepr(record[:size:size])
+		}
 		if err == nil {
 			err = batch.Commit(pebbledb.NoSync)
 		}
@@ -174,6 +177,36 @@ func putRecorded(record []byte, db *pebbledb.DB) error {
 		record = record[size:]
 	}
 	return nil
+}
+
+// isBatch tells whether a batch has as many entries as it says, all whole, and none but those that are written here: pebble takes its word, and
+// panics, or waits for ever, for what is not there.
+func isBatch(b []byte) bool {
+	const header, longest = 8 + 4, 5 // sequence number and count; of a length
+	if len(b) < header {
+		return false
+	}
+	entries := binary.LittleEndian.Uint32(b[8:])
+	for b = b[header:]; len(b) > 0 && entries > 0; entries-- {
+		parts := 0
+		switch pebbledb.InternalKeyKind(b[0]) {
+		case pebbledb.InternalKeyKindSet, pebbledb.InternalKeyKindRangeDelete:
+			parts = 2
+		case pebbledb.InternalKeyKindDelete:
+			parts = 1
+		default:
+			return false
+		}
+		b = b[1:]
+		for range parts {
+			length, size := binary.Uvarint(b)
+			if size <= 0 || size > longest || length > uint64(len(b)-size) {
+				return false
+			}
+			b = b[size+int(length):]
+		}
+	}
+	return len(b) == 0 && entries == 0
 }
 
 // readRecord reads a record from the last so many bytes of a journal; the empty one marks its end. ok: there is one.
