@@ -256,3 +256,36 @@ func (r *rolling) report(took time.Duration, devices, rate int, late time.Durati
 		r.t.Errorf("%d reconnects of %d devices, want one of each at least", len(r.dials), devices)
 	}
 }
+
+// A node that is drained and taken back owns its keys again, with every registry.
+func TestClusterDrainIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, registry := range registries() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, clusterConfig{registry: registry})
+			m, others := c.members[0], c.members[1:]
+			key := c.keyOf(m)
+			p := m.subscribe(key, "", "1", "0")
+			m.drained()
+			p.expectMatchAndEnd(`^\+r 0\r\n$`)
+			c.agree(others...)
+			for _, other := range c.members { // the one that is drained, too, takes pushes, and hands them on
+				other.push(key, `"`+other.name+`"`, "?expire=60")
+			}
+			m.drain("DELETE", http.StatusOK)
+			c.agree(c.members...)
+			eventually(t, "the node is ready again", func() bool { return do(t, "GET", m.opsURL("/readyz"), "").status == http.StatusOK })
+			p = m.subscribe(key, "", "1", "0")
+			for _, other := range c.members {
+				if got := p.next(); string(got.Msg) != `"`+other.name+`"` {
+					t.Errorf("got %s, want what was pushed at %s during the drain", got.Msg, other.name)
+				}
+			}
+			others[0].push(key, `"again"`, "?expire=0")
+			if got := p.next(); string(got.Msg) != `"again"` {
+				t.Errorf("got %s, want what was pushed after it", got.Msg)
+			}
+		})
+	}
+}

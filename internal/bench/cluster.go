@@ -118,6 +118,7 @@ func (c *cluster) args(i int, admins []string, dir, store string, need needs) []
 	const free = "127.0.0.1:0"
 	args := []string{
 		"serve", "--node", nodeName(i), "--public", free, "--admin", admins[i], "--ops", free, "--log-level", "error",
+		"--drain-rate", "1000000", // how soon devices are back is what is measured, not the pace
 		"--data", filepath.Join(dir, nodeName(i)), "--store", "redis", "--redis.address", store,
 		"--cluster.secret", "not secret: nobody else is here", "--cluster.registry", cmp.Or(c.registry, staticRegistry(admins)),
 	}
