@@ -46,6 +46,7 @@ lint: ## Format, vet for three systems, staticcheck, build
 race: ## Run all tests with the race detector
 	$(GO) test -race -count=1 ./... # not cached: tests of the built binary do not name its sources
 	$(GO) test -race -count=1 -tags proof ./internal/fault
+	$(GO) test -count=1 -run '^TestPowerLosses$$' ./internal/store/pebble # a thousand: with the race detector it is fewer
 	$(GO) -C tools test -race ./...
 
 fuzz: ## Fuzz every target for FUZZTIME each (10m; PKG=./internal/wire/... for some)

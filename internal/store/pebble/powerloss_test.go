@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	powerLosses = flag.Int("power-losses", 1000, "how often the power is lost in TestPowerLosses")
+	powerLosses = flag.Int("power-losses", defaultLosses, "how often the power is lost in TestPowerLosses")
 	powerSeed   = flag.Uint64("power-seed", 0, "the first machine of TestPowerLosses")
 )
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package pebble_test
+
+const defaultLosses = 60 // with the race detector each takes ten times as long
