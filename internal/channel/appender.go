@@ -96,10 +96,11 @@ func (h *Hub) turn(b *batch, channels []*Channel) bool {
 		w.place = h.placeOf(c)
 		h.Flush(h.build(b, w))
 	}
-	if len(b.entries) > 0 {
-		ctx := b.storeUntil(h)
-		results := h.cfg.Store.Append(ctx, b.entries)
+	if entries := b.entries; len(entries) > 0 {
+		ctx := b.storeUntil(h) // from here on b may be another appender's
+		results := h.cfg.Store.Append(ctx, entries)
 		if !b.stored(ctx) {
+			h.givenUp.Add(-1)
 			return false
 		}
 		h.finish(b, results)
@@ -149,6 +150,7 @@ func (h *Hub) overdue(b *batch, ctx context.Context) {
 	mine := b.storing == ctx
 	if mine {
 		b.storing = nil
+		h.givenUp.Add(1)
 		h.appenders.Add(1) // while the one that has not come back still counts
 	}
 	b.mu.Unlock()

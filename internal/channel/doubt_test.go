@@ -132,3 +132,51 @@ func TestTheUnknownOneComesThoughNothingFollows(t *testing.T) {
 		}
 	})
 }
+
+// stalling is a store that may be read while an append waits, whatever becomes of its context.
+type stalling struct {
+	*memory.Store
+	goOn chan struct{}
+}
+
+func (s *stalling) Append(ctx context.Context, e []channel.Entry) []error {
+	<-s.goOn
+	return s.Store.Append(context.WithoutCancel(ctx), e)
+}
+
+// What an append was given up for may be stored as long as that has not come back: that it is not there yet tells nothing, and live-only messages go on
+// leaving room for it.
+func TestLiveMessagesLeaveRoomForWhatIsStillBeingStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stalling{Store: memory.New(memory.Config{}), goOn: make(chan struct{}, 1)}
+		h, sinks := open(t, s, 1, nil)
+		defer close(s.goOn)
+		c, _, barrier := subscribe(t, h, sinks[0], "k", 1)
+		s.goOn <- struct{}{}
+		publish(t, h, push("k", "first", time.Minute))
+		time.Sleep(time.Millisecond)
+		if r := publish(t, h, push("k", "unknown", time.Minute))[0]; !errors.Is(r.Err, channel.ErrUnknown) {
+			t.Fatalf("the push of which nothing is known: %v", r.Err)
+		}
+		for range 3 {
+			time.Sleep(time.Second)
+			if r := publish(t, h, push("k", "live", 0))[0]; r.Err != nil {
+				t.Errorf("live-only push while an append is under way: %v", r.Err)
+			}
+		}
+		s.goOn <- struct{}{} // it is stored after all
+		synctest.Wait()
+		if r := publish(t, h, push("k", "live again", 0))[0]; r.Err != nil {
+			t.Errorf("live-only push when it has come back: %v", r.Err)
+		}
+		var got []string
+		for _, m := range sinks[0].of(c) {
+			got = append(got, string(m.Payload))
+		}
+		if want := "first live live live unknown live again"; strings.Join(got, " ") != want {
+			t.Errorf("posted %q, want %q", got, want)
+		}
+		checkChain(t, sinks[0].of(c), barrier)
+	})
+}

@@ -73,6 +73,7 @@ type Hub struct {
 	loading   readyQueue     // channels of which the store has to be asked something first
 	appending readyQueue     // channels with pushes to store
 	appenders sync.WaitGroup // the appender, and those that have not come back from the store
+	givenUp   atomic.Int32   // appends that were given up and have not come back: what they were to store may be stored yet
 	recent    recent         // keys that were appended to lately
 	strays    strays         // keys that were appended to though another node owns them
 	turns     sync.Pool      // of *turnHere: what who stores needs for it, with Config.Instant

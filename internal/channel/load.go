@@ -147,6 +147,7 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	at.bucket.mu.Lock()
 	ours := c.state&doubtful != 0 // in part: nobody has posted that to patterns
 	at.bucket.mu.Unlock()
+	certain := h.givenUp.Load() == 0 // else what the store does not have now it may have when what was given up comes back
 	for last, told := from, false; ; {
 		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
@@ -154,7 +155,7 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 		}
 		gone := !told && len(found) > 0 && found[0].Prev > from
 		told = told || len(found) > 0
-		h.Flush(h.releaseAll(at, found, ours, gone))
+		h.Flush(h.releaseAll(at, found, ours, gone, certain))
 		if len(found) > 0 {
 			from = found[len(found)-1].Mid
 			continue
@@ -171,8 +172,9 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	}
 }
 
-// releaseAll releases what was found in the store; nothing: that is all that there is. gone tells that others before it are gone.
-func (h *Hub) releaseAll(at place, found []message.Message, ours, gone bool) (touched SinkSet) {
+// releaseAll releases what was found in the store; nothing: that is all that there is, and if it is certain, all that there will be. gone tells that others
+// before it are gone.
+func (h *Hub) releaseAll(at place, found []message.Message, ours, gone, certain bool) (touched SinkSet) {
 	c := at.channel
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
@@ -182,7 +184,7 @@ func (h *Hub) releaseAll(at place, found []message.Message, ours, gone bool) (to
 	for i := range found {
 		touched |= h.releaseAgain(c, &found[i], ours)
 	}
-	if len(found) == 0 {
+	if len(found) == 0 && certain {
 		c.state &^= doubtful
 	}
 	return touched
