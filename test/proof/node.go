@@ -30,7 +30,11 @@ func newNode(binary, name, host, dir string, flags ...string) *Node {
 	args := append([]string{"serve", "--public", n.Public, "--admin", n.Admin, "--ops", n.Ops}, nodeFlags()...)
 	n.Process = &Process{
 		Name: name, Log: filepath.Join(dir, name+".log"),
-		Command: func() *exec.Cmd { return exec.Command(binary, append(args, flags...)...) },
+		Command: func() *exec.Cmd {
+			cmd := exec.Command(binary, append(args, flags...)...)
+			cmd.Dir = dir // what it leaves there is not among sources
+			return cmd
+		},
 		Ready:   n.ready,
 	}
 	return n
