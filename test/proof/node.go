@@ -35,7 +35,7 @@ func newNode(binary, name, host, dir string, flags ...string) *Node {
 			cmd.Dir = dir // what it leaves there is not among sources
 			return cmd
 		},
-		Ready:   n.ready,
+		Ready: n.ready,
 	}
 	return n
 }
