@@ -65,8 +65,8 @@ func TestComesBackWhenItIsTold(t *testing.T) {
 	}
 }
 
-// firstDisconnect subscribes until a connection has ended, and returns why and the pause.
-func firstDisconnect(t *testing.T, cfg client.Config) (why error, pause time.Duration) {
+// firstDisconnect subscribes until a connection has ended, and returns the pause and why.
+func firstDisconnect(t *testing.T, cfg client.Config) (pause time.Duration, why error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -74,7 +74,7 @@ func firstDisconnect(t *testing.T, cfg client.Config) (why error, pause time.Dur
 	if err := client.Subscribe(ctx, cfg, nil); err != context.Canceled {
 		t.Errorf("Subscribe = %v, want %v", err, context.Canceled)
 	}
-	return why, pause
+	return pause, why
 }
 
 func TestComesBackWhenAWebSocketSays(t *testing.T) {
@@ -83,7 +83,7 @@ func TestComesBackWhenAWebSocketSays(t *testing.T) {
 		d.send("+h\r\n")
 		d.Close(websocket.StatusGoingAway, "draining, retry-after-ms=2500")
 	})
-	err, pause := firstDisconnect(t, client.Config{Addr: "ws://" + host + "/behind", Key: "k", After: "0", Backoff: noPause})
+	pause, err := firstDisconnect(t, client.Config{Addr: "ws://" + host + "/behind", Key: "k", After: "0", Backoff: noPause})
 	if !errors.Is(err, client.ErrLater) || !strings.Contains(err.Error(), "in 2.5s") || pause != 2500*time.Millisecond {
 		t.Errorf("pause %v after %v, want 2.5s and that the server asked for it", pause, err)
 	}
@@ -109,7 +109,7 @@ func TestComesBackWhenHTTPSays(t *testing.T) {
 			case "date":
 				least = 10 * time.Minute
 			}
-			err, pause := firstDisconnect(t, cfg)
+			pause, err := firstDisconnect(t, cfg)
 			if !errors.Is(err, client.ErrLater) || pause < least || pause >= least+time.Second {
 				t.Errorf("pause %v after %v, want %v to a second more", pause, err, least)
 			}
