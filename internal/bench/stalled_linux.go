@@ -73,14 +73,37 @@ func (t *trial) subscribeDeaf(ctx context.Context, key string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = c.Write(t.subject.dialect(&t.server.Target).hello(key)); err == nil {
-		_, err = c.Read(make([]byte, 1)) // it is subscribed
+	said := t.subject.dialect(&t.server.Target)
+	if _, err = c.Write(said.hello(key)); err == nil {
+		err = awaitSubscribed(c, said)
 	}
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// awaitSubscribed reads until the server says that c is subscribed.
+func awaitSubscribed(c net.Conn, said dialect) error {
+	buf := make([]byte, 0, 256)
+	for {
+		n, err := c.Read(buf[len(buf):cap(buf)])
+		if err != nil {
+			return err
+		}
+		buf = buf[:len(buf)+n]
+		it, n, err := said.next(buf)
+		switch {
+		case err != nil:
+			return err
+		case n > 0 && it.kind == subscribed:
+			return nil
+		case n == 0 && len(buf) == cap(buf):
+			return errors.New("what it says first is too long")
+		}
+		buf = append(buf[:0], buf[n:]...)
+	}
 }
 
 // fillUp pushes to key until messages wait for n connections.
