@@ -183,8 +183,17 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// SetLimits changes the limits for what comes after.
-func (g *Gateway) SetLimits(limits Limits) { g.limits.Store(&limits) }
+// SetLimits changes the limits for what comes after; that of memory at once.
+func (g *Gateway) SetLimits(limits Limits) {
+	before := g.limits.Swap(&limits)
+	if before == nil || before.MaxMemory == limits.MaxMemory {
+		return
+	}
+	for _, l := range g.loops {
+		l.inbox.put(item{do: func(l *loop) { l.scales.look = true }})
+		l.poll.wake()
+	}
+}
 
 // Run serves until ctx ends, and returns when all that it started has ended: all
 // connections are closed then, except those that net/http has.

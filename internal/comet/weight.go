@@ -23,6 +23,7 @@ type scales struct {
 	total   int64 // bytes that they hold, those that several share once
 	classes [numClasses][]uint32
 	filled  [numClasses / 64]uint64 // classes that have connections, a bit each
+	look    bool                    // the bound is to be looked at though the total is as it was: more are to go, or it was changed
 
 	// For other loops, as of the last turn.
 	held     atomic.Int64
@@ -200,7 +201,8 @@ func (g *Gateway) maxMemory() int64 {
 // keepWithin ends a turn: connections are closed if all hold too much, and those that wait for room read if there is some.
 // It tells whether there is more to do.
 func (l *loop) keepWithin(budget int) (more bool) {
-	if l.scales.publish() && l.g.Held() > l.g.maxMemory() {
+	changed := l.scales.publish() || l.scales.look
+	if l.scales.look = false; changed && l.g.Held() > l.g.maxMemory() {
 		more = l.shed(l.g.maxMemory(), budget)
 	}
 	if len(l.hungry.line) > 0 {
@@ -222,6 +224,7 @@ func (l *loop) shed(most int64, budget int) (more bool) {
 		case top == 0:
 			return false
 		case budget == 0:
+			l.scales.look = true
 			return true
 		}
 		list := l.scales.classes[top]

@@ -210,3 +210,49 @@ func TestResumesWaitForRoom(t *testing.T) {
 		t.Errorf("%d connections are left, want 20", got)
 	}
 }
+
+// However many have to go, they go: some in each turn, though nothing else changes between two.
+func TestTheBoundIsKeptOverTurns(t *testing.T) {
+	t.Parallel()
+	a, b := newFanout(t.Fatalf, "k"), newFanout(t.Fatalf, "k")
+	g := a.loop.g
+	b.loop.g = g
+	g.loops = []*loop{a.loop, b.loop}
+	const each, n, most = 1 << 10, 50, 20 << 10
+	limit := func(bytes int64) {
+		limits := *g.limits.Load()
+		limits.MaxMemory = bytes
+		g.SetLimits(limits)
+	}
+	turns := func() {
+		for more := true; more; {
+			more = false
+			for _, f := range []*fanout{a, b} {
+				f.loop.drain()
+				more = f.loop.keepWithin(3) || more
+			}
+		}
+	}
+	for _, f := range []*fanout{a, b} {
+		for range n {
+			f.join("k", -1)
+		}
+		for i, c := range f.living() {
+			in := make([]byte, each+i)
+			c.in = &in
+			f.loop.weigh(c)
+		}
+		f.loop.scales.publish()
+	}
+	steps := []struct {
+		what  string
+		bytes int64
+	}{{"when it was passed", most}, {"when it was lowered", most / 2}}
+	for _, s := range steps {
+		limit(s.bytes)
+		turns()
+		if held := g.Held(); held > s.bytes || held < s.bytes/2 {
+			t.Errorf("%d bytes are held %s, want at most %d, and not much less", held, s.what, s.bytes)
+		}
+	}
+}
