@@ -45,12 +45,12 @@ type Config struct {
 	AdminOrigins      []string       `group:"access" placeholder:"ORIGIN" help:"Origins whose pages may ask an admin or ops listener without an API key, where a program may; none: no foreign one."`
 	TrustedNetworks   []netip.Prefix `group:"access" placeholder:"CIDR" help:"Networks from which the legacy admin paths need no API key, as 10.0.0.0/8."`
 	TrustedProxies    []netip.Prefix `group:"access" reload:"yes" placeholder:"CIDR" help:"Networks of proxies and balancers, as 10.0.0.5/32, of which it is believed whom they forward: by the PROXY protocol (1 and 2) on any listener, by X-Forwarded-For or Forwarded over HTTP and WebSocket."`
-	ProxyProtocol     string         `group:"access" default:"optional" oneof:"optional,required" reload:"yes" help:"Whether connections from trusted_proxies must begin with a header of the PROXY protocol (required), or may (optional). Where a proxy passes on what strangers send and writes no header itself, leave it out of trusted_proxies."`
+	ProxyProtocol     string         `group:"access" default:"optional" oneof:"optional,required" reload:"yes" help:"Whether connections from trusted_proxies must begin with a header of the PROXY protocol (required), or may (optional). Where a proxy passes on what strangers send and writes no header itself, leave it out of trusted_proxies. With required, and a proxy on this machine, give that an address of its own, as 127.0.0.2: programs of the machine write none, and would be closed on admin and ops too."`
 
 	// Where messages are kept.
 	Data          string   `group:"store" default:"./gopush-data" help:"Directory of the embedded store; made if absent."`
 	Store         string   `group:"store" default:"pebble" oneof:"pebble,memory,redis" help:"Where messages for absent devices are kept: pebble (on disk, survives kill -9), memory (lost at exit), redis (shared by the nodes of a cluster)."`
-	CacheBytes    Bytes    `group:"store" default:"16MiB" min:"0" max:"1TiB" help:"Memory for blocks read from the embedded store."`
+	CacheBytes    Bytes    `group:"store" default:"16MiB" min:"1" max:"1TiB" help:"Memory for blocks read from the embedded store; 16 MiB besides are for what is written."`
 	MinFreeBytes  Bytes    `group:"store" default:"256MiB" min:"0" max:"1PiB" help:"Free disk space below which stored pushes are refused; 0: never."`
 	DefaultExpire Duration `group:"store" default:"7d" min:"1s" max:"36500d" reload:"yes" help:"How long a message is kept when its push does not say."`
 

@@ -111,6 +111,8 @@ func TestEachMistakeIsToldByName(t *testing.T) {
 		{"level", "", []string{"GOPUSH_LOG_LEVEL=loud"}, nil, `log_level = "loud" (GOPUSH_LOG_LEVEL): must be debug, info, warn or error`},
 		{"policy", "slow_consumers = ['a=keep']", nil, nil, `slow_consumers = "a=keep" (FILE): a policy is PREFIX=close`},
 		{"network", "trusted_networks = ['10.0.0.1']", nil, nil, `trusted_networks = "10.0.0.1" (FILE): a network is ADDRESS/BITS`},
+		{"header required of nobody", "", nil, []string{"--proxy-protocol=required"}, "proxy_protocol = \"required\" (--proxy-protocol): needs trusted_proxies"},
+		{"no cache", "", nil, []string{"--cache-bytes=0"}, "cache_bytes (--cache-bytes): must be 1 or more"},
 		{"address", "", nil, []string{"--public=6969"}, `public = "6969" (--public): an address is HOST:PORT`},
 		{"word", "", nil, []string{"--store=sqlite"}, `store = "sqlite" (--store): must be one of pebble, memory, redis`},
 		{"below the range", "min_heartbeat = '10ms'", nil, nil, `min_heartbeat = "10ms" (FILE): must be 1s or more`},

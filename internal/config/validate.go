@@ -32,6 +32,7 @@ func (c Config) Validate() Mistakes {
 	c.checkExposure(add)
 	c.checkNames(add)
 	c.checkMemory(add)
+	c.checkProxies(add)
 	c.checkSlowConsumers(add)
 	c.checkRedis(add)
 	c.checkCluster(add)
@@ -155,6 +156,12 @@ func (c *Config) checkSlowConsumers(add func(name, text string)) {
 func (c *Config) checkMemory(add func(name, text string)) {
 	if c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < minMemory {
 		add("max_memory_bytes", "must be "+Bytes(minMemory).String()+" or more, or 0 for a quarter of the memory there is")
+	}
+}
+
+func (c *Config) checkProxies(add func(name, text string)) {
+	if c.ProxyProtocol == "required" && len(c.TrustedProxies) == 0 {
+		add("proxy_protocol", "needs trusted_proxies: a header is required of these, and believed of nobody else")
 	}
 }
 
