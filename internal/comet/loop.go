@@ -302,7 +302,8 @@ func (l *loop) close(c *conn, why Reason) {
 	}
 	l.g.Stats.Closed[why].Add(1)
 	if why == Slow {
-		l.g.cfg.Log.Info("closed a slow connection", "peer", l.peer(c), "pending_bytes", c.out.bytes, "pending_messages", c.out.messages)
+		bytes, messages := c.out.waits()
+		l.g.cfg.Log.Info("closed a slow connection", "peer", l.peer(c), "pending_bytes", bytes, "pending_messages", messages)
 	} else {
 		l.debugClose(c, why)
 	}

@@ -102,6 +102,14 @@ func (q *queue) forget(s *scales) {
 	q.chunks = nil
 }
 
+// waits returns how much waits in q, which may be nil: who fell behind is closed with nothing on its way.
+func (q *queue) waits() (bytes, messages int) {
+	if q == nil {
+		return 0, 0
+	}
+	return q.bytes, q.messages
+}
+
 // rest returns all bytes that are left, one after the other.
 func (q *queue) rest() (all []byte) {
 	if q != nil {

@@ -127,6 +127,40 @@ func TestBadProxyHeaders(t *testing.T) {
 	})
 }
 
+// Before TLS it is the same: also where nothing comes at all, as when a balancer looks whether somebody listens.
+func TestBadProxyHeadersBeforeTLS(t *testing.T) {
+	bare(t, func(t *testing.T, engine comet.Engine) {
+		g := trusting(t, engine, func(l *comet.Limits) {
+			l.RequireProxyHeader, l.FirstPacketTimeout = true, 100*time.Millisecond
+		})
+		ln, err := g.Listen(t.Context(), comet.Public, "127.0.0.1:0", selfSigned(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, first := range []string{"PROXY TCP4 1.2.3.4 1.2.3.4 1 99999\r\n", "\x16\x03\x01", "PROXY ", ""} {
+			for _, closes := range []bool{false, true} {
+				c, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				if fmt.Fprint(c, first); closes {
+					c.(*net.TCPConn).CloseWrite()
+				}
+				if answer, err := io.ReadAll(c); len(answer) > 0 {
+					t.Errorf("%q is answered with %q, %v", first, answer, err)
+				}
+			}
+		}
+		for deadline := time.Now().Add(patience); g.Connections() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d connections are counted that are closed", g.Connections())
+			}
+		}
+	})
+}
+
 // Nobody but trusted proxies says where a connection comes from.
 func TestStrangersDoNotSayWhereTheyComeFrom(t *testing.T) {
 	bare(t, func(t *testing.T, engine comet.Engine) {

@@ -183,3 +183,34 @@ func published(r *bufio.Reader) (key, text string, err error) {
 	}
 	return key, text, nil
 }
+
+// Who fell behind, and whose messages are gone from the store before it read them, is closed where it would not understand to be told.
+func TestWhoFellBehindWhatIsGoneIsClosed(t *testing.T) {
+	engines(t, func(t *testing.T, engine comet.Engine) {
+		g := sparing(t, engine)
+		d, err := subscribe(g.addr, "d", -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		filler := fmt.Sprintf("%q", strings.Repeat("x", 32<<10))
+		for n := 0; g.Stats.FellBehind.Load() == 0; n++ {
+			if g.push(t, "d", filler, time.Hour); n > 2000 {
+				t.Fatal("it never fell behind")
+			}
+		}
+		if _, err := g.hub.Delete(t.Context(), "d"); err != nil {
+			t.Fatal(err)
+		}
+		last := g.push(t, "d", `"after"`, time.Hour)
+		for err == nil {
+			var mid int64
+			if mid, _, _, _, err = d.next(); err == nil && mid == last.Mid {
+				t.Fatal("it has what came after a gap that it was not told of")
+			}
+		}
+		if got := g.Stats.Closed[comet.Slow].Load(); got != 1 {
+			t.Errorf("%d connections are counted as closed for being slow, want 1: %v", got, err)
+		}
+	})
+}
