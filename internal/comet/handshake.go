@@ -88,6 +88,7 @@ func (l *loop) beginHandshake(c *conn) bool {
 	s := &secure{out: l, shaking: h}
 	s.conn = tls.Server(s, l.g.all()[c.from].tls)
 	c.more().secure = s
+	l.weigh(c)
 	return l.g.handshakes.run(func() { h.do(s.conn) })
 }
 
@@ -188,6 +189,8 @@ func (l *loop) sendHandshake(id id, out []byte) {
 func (l *loop) shaken(h *handshake, err error) {
 	if l.sendHandshake(h.id, h.out); err != nil {
 		if c := l.find(h.id); c != nil && c.state == handshaking {
+			c.aux.secure = nil // it has ended: while c lingers it holds nothing
+			l.weigh(c)
 			l.handshakeFailed(c, err)
 		}
 		return
