@@ -97,8 +97,8 @@ type Store interface {
 	Close() error
 }
 
-// Firm is a store that may lose what it has while nobody was told that it is stored: one whose servers copy what they have to others, which then
-// take their places.
+// Firm is a store of which what is read may change though nobody appends: one that loses what nobody was told of, since its servers copy what they
+// have to others, which then take their places; or one that has failed, and may have more when it is opened again.
 type Firm interface {
 	// RangeFirm is Range, from a mid to the last message, for what is to be released: what it answers is as safe as what Append
 	// acknowledged. Where what is there is not, the error is ErrUnavailable.

@@ -179,8 +179,8 @@ func putRecorded(record []byte, db *pebbledb.DB) error {
 	return nil
 }
 
-// isBatch tells whether a batch has as many entries as it says, all whole, and none but those that are written here: pebble takes its word, and
-// panics, or waits for ever, for what is not there.
+// isBatch tells whether a batch has as many entries as it says, all whole, and none but those that are written here, which have names:
+// pebble takes its word, and panics, or waits for ever, for what is not there.
 func isBatch(b []byte) bool {
 	const header, longest = 8 + 4, 5 // sequence number and count; of a length
 	if len(b) < header {
@@ -198,9 +198,9 @@ func isBatch(b []byte) bool {
 			return false
 		}
 		b = b[1:]
-		for range parts {
+		for part := range parts {
 			length, size := binary.Uvarint(b)
-			if size <= 0 || size > longest || length > uint64(len(b)-size) {
+			if size <= 0 || size > longest || length > uint64(len(b)-size) || part == 0 && length == 0 {
 				return false
 			}
 			b = b[size+int(length):]

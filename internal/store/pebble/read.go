@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"errors"
+	"math"
 
 	pebbledb "github.com/cockroachdb/pebble/v2"
 
@@ -34,6 +35,15 @@ func (s *Store) Range(ctx context.Context, key string, from, to int64, reverse b
 		return nil, unavailable(err)
 	}
 	return got, nil
+}
+
+// RangeFirm implements channel.Firm. A store that has failed can be read, but does not know what it is about to have: when it is opened
+// again the journal may hold what nobody was told of. (A failed write comes before the answer to its Append, and so before the question.)
+func (s *Store) RangeFirm(ctx context.Context, key string, from int64, maxBytes int) ([]message.Message, error) {
+	if in := s.db.Load(); in != nil && in.cause() != nil {
+		return nil, unavailable(in.cause())
+	}
+	return s.Range(ctx, key, from, math.MaxInt64, false, 0, maxBytes)
 }
 
 // firstRoom is for how many messages a Range has room before it grows.
