@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,6 +33,9 @@ type PublisherConfig struct {
 	Addr string
 	// APIKey is sent to the server where it asks for one.
 	APIKey string
+	// TLS is for https://, with what is shown a server that asks for a certificate; nil trusts what the system trusts. It is not
+	// changed, and not looked at where there is an HTTPClient.
+	TLS *tls.Config
 	// HTTPClient makes the calls; nil is one without a timeout of its own, so that the ctx of a
 	// call decides. It should not follow redirects.
 	HTTPClient *http.Client
@@ -68,7 +72,7 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 		p.bases = append(p.bases, base)
 	}
 	if p.http == nil {
-		p.http = newHTTPClient()
+		p.http = newHTTPClient(cfg.TLS)
 	}
 	if p.backoff == nil {
 		p.backoff = func(attempt int) time.Duration { return fullJitter(attempt, mathrand.N[time.Duration]) }
@@ -94,8 +98,11 @@ func parseBase(addr string) (*url.URL, error) {
 }
 
 // newHTTPClient keeps as many connections as are used at a time: each pusher has its own.
-func newHTTPClient() *http.Client {
+func newHTTPClient(secured *tls.Config) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if secured != nil {
+		transport.TLSClientConfig = secured.Clone()
+	}
 	transport.MaxIdleConnsPerHost = transport.MaxIdleConns
 	return &http.Client{
 		Transport:     transport,

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -194,6 +195,37 @@ func TestClientCertificates(t *testing.T) {
 		}
 		if welcome := tt.cert == clientCert; welcome != (err == nil) {
 			t.Errorf("/livez with %s: %v", tt.name, err)
+		}
+	}
+}
+
+// The commands show a certificate where a listener asks for it.
+func TestCommandsShowCertificates(t *testing.T) {
+	t.Parallel()
+	ours := newAuthority(t, "ours")
+	cert, key := ours.sign("server", time.Hour)
+	n := serve(t, "--admin", listening("127.0.0.1:0", cert, key, ours.file), "--public", listening("127.0.0.1:0", cert, key, ours.file))
+	shownCert, shownKey := ours.sign("client", time.Hour)
+	shown := []string{"--tls-cert", shownCert, "--tls-key", shownKey, "--tls-ca", ours.file}
+	for _, tt := range []struct {
+		name, out, err string
+		args           []string
+	}{
+		{"push", "stored, sent to", "", append([]string{"push", "--addr", "https://" + n.admin[1], "k", "hi"}, shown...)},
+		{"sub", "hi\n", "", append([]string{"sub", "--after", "0", "--count", "1", "--addr", "tls://" + n.public[1], "k"}, shown...)},
+		{"nothing shown", "", "certificate required", []string{"push", "--addr", "https://" + n.admin[1], "--tls-ca", ours.file, "k", "hi"}},
+		{"nobody trusted", "", "signed by unknown authority", []string{"push", "--addr", "https://" + n.admin[1], "k", "hi"}},
+		{"half of it", "", "--tls-cert and --tls-key are given together", []string{"push", "--tls-cert", shownCert, "k", "hi"}},
+		{"no certificate", "", "no certificate (PEM) is in", []string{"push", "--tls-ca", "tls_test.go", "k", "hi"}},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		cmd := exec.CommandContext(ctx, gopush, tt.args...)
+		var out, complaint strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &complaint
+		err := cmd.Run()
+		cancel()
+		if (err == nil) != (tt.err == "") || !strings.Contains(out.String(), tt.out) || !strings.Contains(complaint.String(), tt.err) {
+			t.Errorf("%s: %v, %q, %q; want %q, %q", tt.name, err, &out, &complaint, tt.out, tt.err)
 		}
 	}
 }

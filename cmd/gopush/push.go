@@ -24,6 +24,8 @@ type pushCmd struct {
 	Retry   config.Duration  `default:"0s" placeholder:"TIME" help:"How long a push that fails is tried again before this gives up, as 30s; it is stored once all the same (${default})."`
 	Addr    string           `default:"127.0.0.1:6970" placeholder:"ADDR" help:"Admin listener of a node: HOST:PORT, http://HOST:PORT or https://HOST:PORT (${default}); several of a cluster with commas between them."`
 	APIKey  string           `env:"GOPUSH_API_KEY" placeholder:"SECRET" help:"API key, where the listener asks for one. Others can see a flag in the list of processes; the environment hides it"`
+
+	TLS tlsFlags `embed:""`
 }
 
 // Help is printed behind the description.
@@ -38,7 +40,11 @@ func (*pushCmd) Help() string {
 
 // Run pushes the message, or the lines of standard input.
 func (p *pushCmd) Run(ctx context.Context, app *kong.Kong) error {
-	publisher, err := client.NewPublisher(client.PublisherConfig{Addr: p.url(), APIKey: p.APIKey, RetryFor: p.retryFor()})
+	secured, err := p.TLS.config()
+	if err != nil {
+		return err
+	}
+	publisher, err := client.NewPublisher(client.PublisherConfig{Addr: p.url(), APIKey: p.APIKey, RetryFor: p.retryFor(), TLS: secured})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ type subCmd struct {
 	JSON      bool            `name:"json" help:"Print each message as a JSON object: id, key, payload."`
 	Count     int             `short:"n" placeholder:"N" help:"End after N messages (0: never)."`
 	Heartbeat config.Duration `default:"30s" help:"How often a connection shows that it is alive; 30s to 1d."`
+
+	TLS tlsFlags `embed:""`
 }
 
 // Help is printed behind the description.
@@ -40,14 +43,18 @@ func (*subCmd) Help() string {
 
 // Run prints messages until ctx ends, as many came as were asked for, or a key is refused.
 func (s *subCmd) Run(ctx context.Context, app *kong.Kong) error {
+	secured, err := s.TLS.config()
+	if err != nil {
+		return err
+	}
 	running, stop := context.WithCancelCause(ctx)
 	messages := make(chan client.Message)
 	status := log.New(app.Stderr, "gopush: ", 0)
 	var subscriptions sync.WaitGroup
 	for _, key := range s.Keys {
-		subscriptions.Go(func() { stop(s.subscribe(running, key, messages, status)) })
+		subscriptions.Go(func() { stop(s.subscribe(running, key, secured, messages, status)) })
 	}
-	err := s.print(running, app.Stdout, messages)
+	err = s.print(running, app.Stdout, messages)
 	stop(nil)
 	subscriptions.Wait()
 	if ctx.Err() != nil {
@@ -57,9 +64,9 @@ func (s *subCmd) Run(ctx context.Context, app *kong.Kong) error {
 }
 
 // subscribe hands the messages of a key to the printer until ctx ends or the key is refused.
-func (s *subCmd) subscribe(ctx context.Context, key string, messages chan<- client.Message, status *log.Logger) error {
+func (s *subCmd) subscribe(ctx context.Context, key string, secured *tls.Config, messages chan<- client.Message, status *log.Logger) error {
 	cfg := client.Config{
-		Addr: s.Addr, Key: key, Token: s.Token, After: s.After, Heartbeat: time.Duration(s.Heartbeat),
+		Addr: s.Addr, Key: key, Token: s.Token, After: s.After, Heartbeat: time.Duration(s.Heartbeat), TLS: secured,
 		OnConnect: func(after string) { status.Printf("subscribed to %q after %s", key, after) },
 		OnGap: func(g client.Gap) {
 			status.Printf("%q: messages after %s and before %s are gone", key, g.After, g.From)
