@@ -62,6 +62,7 @@ func TestAccess(t *testing.T) {
 		{"loopback, trusted proxy for itself", true, v1, []string{"From: 127.0.0.9:5"}, ""},
 		{"loopback through a proxy that is not trusted", true, v1, []string{"X-Forwarded-For: 127.0.0.1"}, "proxied"},
 		{"loopback through nginx's other header", true, v1, []string{"X-Real-IP: 127.0.0.1"}, "proxied"},
+		{"loopback, stranger through a trusted proxy that writes nginx's other header alone", true, v1, []string{"From: 127.0.0.9:5", "X-Real-IP: 203.0.113.1"}, "api_key_missing"},
 		{"loopback, trusted network through the PROXY protocol", true, legacy, []string{"From: 10.1.2.3:4"}, ""},
 		{"loopback, stranger through the PROXY protocol", true, v1, []string{"From: 203.0.113.1:4"}, "api_key_missing"},
 		{"loopback, somebody hidden by the PROXY protocol", true, v1, []string{"From: unknown"}, "api_key_missing"},

@@ -17,10 +17,12 @@ var ErrDisagree = errors.New("X-Forwarded-For and Forwarded name different clien
 func Client(peer netip.Addr, h http.Header, trusted func(netip.Addr) bool) (client netip.Addr, forwarded bool, err error) {
 	list, standard := h["X-Forwarded-For"], h["Forwarded"]
 	switch {
-	case len(list) == 0 && len(standard) == 0:
-		return peer, len(h["X-Real-Ip"]) > 0 && !trusted(peer), nil
+	case len(list) == 0 && len(standard) == 0 && len(h["X-Real-Ip"]) == 0:
+		return peer, false, nil
 	case !trusted(peer):
 		return peer, true, nil
+	case len(list) == 0 && len(standard) == 0:
+		return netip.Addr{}, true, nil // X-Real-IP alone: it may be the client's own, which proxies pass on
 	case len(standard) == 0:
 		return rightmost(peer, xForwardedFor(list), trusted), true, nil
 	case len(list) == 0:
