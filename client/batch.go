@@ -48,12 +48,13 @@ func repeatable(push Push) bool { return push.repeatable() }
 type batch struct {
 	pushes   []Push
 	results  []Result
-	left     []int // those that are to be sent
-	answered bool  // a call was
+	left     []int  // those that are to be sent
+	doubt    []bool // for each: an earlier try may have been taken
+	answered bool   // a call was
 }
 
 func (p *Publisher) newBatch(pushes []Push) *batch {
-	b := &batch{pushes: slices.Clone(pushes), results: make([]Result, len(pushes)), left: make([]int, len(pushes))}
+	b := &batch{pushes: slices.Clone(pushes), results: make([]Result, len(pushes)), left: make([]int, len(pushes)), doubt: make([]bool, len(pushes))}
 	for i := range b.pushes {
 		p.name(&b.pushes[i])
 		b.left[i] = i
@@ -92,7 +93,8 @@ func (b *batch) lost(err error) {
 		refusal = &Error{Code: CodeUnknown, Message: err.Error()}
 	}
 	for _, i := range b.left {
-		b.results[i] = Result{Key: b.pushes[i].Key, Err: refusal}
+		b.results[i] = Result{Key: b.pushes[i].Key, Err: doubted(refusal, b.doubt[i])}
+		b.doubt[i] = b.doubt[i] || mayBeTaken(err)
 	}
 	b.left = slices.DeleteFunc(b.left, func(i int) bool { return !b.pushes[i].repeatable() })
 }
@@ -102,14 +104,17 @@ func (b *batch) take(results []batchResult) (again error) {
 	sent := b.left
 	b.left = nil
 	waiting := map[string]bool{} // keys
+	judged := map[string]bool{}  // keys; what is skipped behind it would have been at any time
 	for n, i := range sent {
 		push, r := &b.pushes[i], &results[n]
-		b.results[i] = r.result(push.Key)
+		judged[push.Key] = judged[push.Key] || r.Error != nil && r.Error.judges()
+		b.results[i] = r.result(push.Key, b.doubt[i] && !judged[push.Key])
 		skipped := r.Error != nil && r.Error.Code == CodeSkipped && waiting[push.Key]
 		if r.Error == nil || !push.repeatable() || !r.Error.passes() && !skipped {
 			continue
 		}
 		waiting[push.Key] = true
+		b.doubt[i] = b.doubt[i] || r.Error.Unknown()
 		if b.left = append(b.left, i); again == nil {
 			again = r.Error
 		}
@@ -146,9 +151,10 @@ type batchResult struct {
 	Error *Error `json:"error"`
 }
 
-func (r *batchResult) result(key string) Result {
+// result returns r as that of a push to key, of which an earlier try may, in doubt, have been taken.
+func (r *batchResult) result(key string, doubt bool) Result {
 	if r.Error != nil {
-		return Result{Key: key, Err: r.Error}
+		return Result{Key: key, Err: doubted(r.Error, doubt)}
 	}
 	return Result{Key: key, Receipt: r.Receipt}
 }

@@ -61,16 +61,24 @@ func withRetry(err error, resp *http.Response) error {
 	return err
 }
 
-// retryHeader is what the header Retry-After of a refusal says, or nil. RFC 9110 section 10.2.3.
+// retryHeader is what the header Retry-After of a refusal says, or nil.
 func retryHeader(resp *http.Response) *later {
-	value := resp.Header.Get("Retry-After")
-	if s, err := strconv.ParseInt(value, 10, 32); err == nil && s >= 0 {
-		return &later{after: min(time.Duration(s)*time.Second, maxHint), whole: true}
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return &later{after: min(max(time.Until(at), 0), maxHint), whole: true}
+	if after, ok := retryAfter(resp); ok {
+		return &later{after: after, whole: true}
 	}
 	return nil
+}
+
+// retryAfter reads the header Retry-After of an answer; false: there is none that says anything. It is at most maxHint. RFC 9110 section 10.2.3.
+func retryAfter(resp *http.Response) (after time.Duration, ok bool) {
+	value := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxHint), true
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(time.Until(at), 0), maxHint), true
+	}
+	return 0, false
 }
 
 // pause returns how long to wait before the attempt-th reconnect in a row, the last connection having ended with err. What the

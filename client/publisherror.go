@@ -53,6 +53,7 @@ func newError(resp *http.Response, answer []byte) *Error {
 	if err := json.Unmarshal(answer, &body); err != nil || body.Error.Code == "" {
 		body.Error = Error{Message: fmt.Sprintf("%.200q", answer)}
 	}
-	body.Error.Status, body.Error.RetryAfter = resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"))
+	body.Error.Status = resp.StatusCode
+	body.Error.RetryAfter, _ = retryAfter(resp)
 	return &body.Error
 }

@@ -5,9 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -20,21 +20,23 @@ const (
 func newIdempotencyKey() string { return rand.Text() }
 
 // repeat calls try, at one address after the other, until it ends well or is refused for good. Its error is that of the last try, when
-// the time is up, or would be after the next pause.
+// the time is up, or would be after the next pause; where an earlier one may have been taken it says so.
 func (p *Publisher) repeat(ctx context.Context, try func(context.Context, *url.URL) error) error {
 	ends := time.Now().Add(p.retryFor)
 	if d, ok := ctx.Deadline(); ok && d.Before(ends) {
 		ends = d
 	}
+	doubt := false
 	for attempt := 0; ; attempt++ {
 		err := p.tryOnce(ctx, p.tryTimeout, try)
 		if err == nil || ctx.Err() != nil || !passes(err) {
-			return err
+			return doubted(err, doubt)
 		}
 		pause := p.pause(attempt, err)
 		if time.Now().Add(pause).After(ends) || !wait(ctx, pause) {
-			return err
+			return doubted(err, doubt)
 		}
+		doubt = doubt || mayBeTaken(err)
 	}
 }
 
@@ -80,6 +82,39 @@ func (e *Error) passes() bool {
 	return e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests || e.Code == CodeUnavailable || e.Unknown()
 }
 
+// mayBeTaken tells whether a message may have been taken by a try that ended with err.
+func mayBeTaken(err error) bool {
+	if refusal, ok := errors.AsType[*Error](err); ok {
+		return refusal.Unknown()
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return !ok || op.Op != "dial" // who was not reached has taken nothing
+}
+
+// doubted returns err, in doubt as that of a message that an earlier try may have brought: what a later one is refused with says nothing of
+// that, unless it is for the message itself.
+func doubted(err error, doubt bool) error {
+	refusal, ok := errors.AsType[*Error](err)
+	if !doubt || !ok || refusal.Unknown() || refusal.judges() {
+		return err
+	}
+	return &Error{
+		Status: refusal.Status, Code: CodeUnknown, RetryAfter: refusal.RetryAfter,
+		Message: "an earlier try may have been taken; the last one: " + refusal.Error(),
+	}
+}
+
+// judges tells whether e is for the message itself: it would have been refused at any time.
+func (e *Error) judges() bool {
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return true
+	case 0:
+		return !e.passes() && e.Code != CodeSkipped
+	}
+	return false
+}
+
 // wait waits, and returns false if ctx ended first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -90,18 +125,4 @@ func wait(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// maxRetryAfter bounds what a server may ask for.
-const maxRetryAfter = 10 * time.Minute
-
-// retryAfter reads a Retry-After header; 0: there is none that says anything.
-func retryAfter(value string) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(time.Until(at), 0), maxRetryAfter)
-	}
-	return 0
 }

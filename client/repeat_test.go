@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -249,5 +250,46 @@ func TestWhatIsLeftOfABatchIsRepeated(t *testing.T) {
 	}
 	if sent["mine"] != "bbbb" || len(sent) != 7 {
 		t.Errorf("the idempotency keys are %q, want the same in each call", sent)
+	}
+}
+
+// What a later try is refused with for another reason than the message says nothing of an earlier one that may have been taken.
+func TestARefusalAfterALostAnswerIsNoCertainty(t *testing.T) {
+	t.Parallel()
+	unknown := func(w http.ResponseWriter) {
+		io.WriteString(w, `{"results":[{"key":"k","error":{"code":"unknown","message":"m"}}]}`)
+	}
+	for name, tc := range map[string]struct {
+		first, then func(http.ResponseWriter)
+		batch, want bool
+	}{
+		"a wrong API key":               {lost, refused(401, "api_key_wrong"), false, true},
+		"a wrong API key for a batch":   {lost, refused(401, "api_key_wrong"), true, true},
+		"one of a batch":                {unknown, refused(401, "api_key_wrong"), true, true},
+		"too large":                     {lost, refused(413, "too_large"), false, false},
+		"no doubt, and a wrong API key": {refused(503, "unavailable"), refused(401, "api_key_wrong"), false, false},
+		"a batch, and a wrong API key":  {refused(503, "unavailable"), refused(401, "api_key_wrong"), true, false},
+		"a batch whose message is refused": {lost, func(w http.ResponseWriter) {
+			io.WriteString(w, `{"results":[{"key":"k","error":{"code":"too_large","message":"m"}}]}`)
+		}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBackend(t, answers(tc.first, tc.then))
+			p, _ := retrying(t, client.PublisherConfig{Addr: b.URL})
+			var err error
+			if tc.batch {
+				var results []client.Result
+				if results, err = p.PushAll(t.Context(), []client.Push{{Key: "k"}}); err == nil {
+					err = results[0].Err
+				}
+			} else {
+				_, err = p.Push(t.Context(), "k", nil)
+			}
+			refusal, ok := errors.AsType[*client.Error](err)
+			if !ok || refusal.Unknown() != tc.want {
+				t.Errorf("%v: certain %v, want %v", err, ok && !refusal.Unknown(), !tc.want)
+			}
+		})
 	}
 }
