@@ -474,6 +474,9 @@ func TestMidsStayBelowTheLimitWhileItCannotBeRenewed(t *testing.T) {
 		if p := h.Position(); p >= publish(t, h, push(fmt.Sprint("fresh", now), "live", 0))[0].Mid {
 			t.Fatalf("Position() = %d is not below what was pushed next", p)
 		}
+		if furthest := h.Furthest(); last > furthest {
+			t.Fatalf("Furthest() = %d, and a live-only message has mid %d", furthest, last)
+		}
 	}
 }
 

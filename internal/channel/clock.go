@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math"
@@ -142,11 +143,17 @@ func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
 // clock instead of passing the limit: they are an order before they are a time.
 func (k *clock) time(now time.Time) int64 {
-	limit := k.limit.Load()
-	if limit == 0 {
-		limit = math.MaxInt64 // none was written yet: before there is one, above the clock, there is no mid
-	}
-	return max(k.floor.Load(), min(message.MidAt(now), limit-k.reserve))
+	return max(k.floor.Load(), min(message.MidAt(now), k.limited()-k.reserve))
+}
+
+// limited returns the limit; where none was written yet the highest mid: before there is one, above the clock, there is no mid.
+func (k *clock) limited() int64 {
+	return cmp.Or(k.limit.Load(), math.MaxInt64)
+}
+
+// furthest is now as mids tell it, and all that they may be ahead of that.
+func (k *clock) furthest() int64 {
+	return max(k.floor.Load(), min(message.MidAt(k.now()), k.limited()))
 }
 
 // next mints the mid after last at now, or returns false: there is none left below the limit.

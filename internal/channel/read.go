@@ -127,6 +127,10 @@ func (h *Hub) Position() int64 {
 	return align(position) - message.MidStep
 }
 
+// Furthest returns a mid that no message has passed which is not stored and was given its mid here. Where mids have fallen behind the clock
+// it is above Position by more than a step: some are in the reserve below the limit.
+func (h *Hub) Furthest() int64 { return h.clock.furthest() }
+
 func (h *Hub) storeHealthy() bool {
 	s, tells := h.cfg.Store.(Health)
 	return !tells || s.Healthy() == nil

@@ -147,7 +147,7 @@ type Gateway struct{ *Cluster }
 // maxAhead is how far the mids of another node may be ahead of this one's clock.
 const maxAhead = time.Minute
 
-// Position returns a mid that no node has passed.
-func (g Gateway) Position() int64 {
-	return max(g.hub.Position(), message.MidAt(g.cfg.Now().Add(maxAhead)))
+// Furthest returns a mid that no node has passed.
+func (g Gateway) Furthest() int64 {
+	return max(g.hub.Furthest(), message.MidAt(g.cfg.Now().Add(maxAhead)))
 }

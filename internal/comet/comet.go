@@ -60,7 +60,7 @@ type Keys interface {
 	Unfollow(sink channel.SinkID, c *channel.Channel)
 	SubscribePattern(sink channel.SinkID, pattern string, spare uint32) (c *channel.Channel, ref uint32, err error)
 	UnsubscribePattern(sink channel.SinkID, c *channel.Channel)
-	Position() int64 // all that is pushed from now on has a higher mid
+	Furthest() int64 // no message that is not stored has a higher mid by now
 
 	// Near tells whether what is pushed to key once Subscribe or Follow has returned is posted to who subscribed, wherever it was
 	// pushed. It does not block. Where it is false, Approach makes it so, for a while if nobody subscribes then; it may block, and

@@ -101,7 +101,7 @@ func (k *fakeKeys) Unsubscribe(_ channel.SinkID, c *channel.Channel) {
 	}
 }
 
-func (k *fakeKeys) Position() int64  { return 0 }
+func (k *fakeKeys) Furthest() int64  { return 0 }
 func (k *fakeKeys) Near(string) bool { return true }
 
 func (k *fakeKeys) Start(channel.SinkID, []message.Push, func([]message.Receipt)) ([]message.Receipt, channel.SinkSet) {

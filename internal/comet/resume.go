@@ -42,7 +42,7 @@ const (
 // resumeAt begins to read what c missed after mid. c is subscribed with seen = barrier.
 func (l *loop) resumeAt(c *conn, mid int64) {
 	r := &resume{position: mid}
-	if newest := max(c.seen, l.g.cfg.Keys.Position()); mid > newest {
+	if newest := max(c.seen, l.g.cfg.Keys.Furthest()); mid > newest {
 		r.position, r.beyond = newest, true
 	}
 	c.more().resume = r
