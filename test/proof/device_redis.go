@@ -133,6 +133,15 @@ func listenGroup(ctx context.Context, d *device, n *Node) error {
 
 var errForgot = errors.New("the device went before it had acknowledged")
 
+// ordered finds what an XREADGROUP brought out of its order.
+func (d *device) ordered(from string, messages []entry) {
+	for i, m := range messages[1:] {
+		if before := messages[i].mid; m.mid <= before {
+			d.r.ledger.find(Disordered, "%v, connection %d: XREADGROUP from %q brought mid %d behind %d", d, d.visit, from, m.mid, before)
+		}
+	}
+}
+
 // takeEntries takes and acknowledges what an XREADGROUP brought, and returns where to go on.
 func (d *device) takeEntries(c *line, group, from string, v value) (next string, err error) {
 	messages, err := entries(v)
@@ -144,6 +153,7 @@ func (d *device) takeEntries(c *line, group, from string, v value) (next string,
 	}
 	mids := make([]int64, 0, len(messages))
 	ack := []string{"XACK", d.key.name, group}
+	d.ordered(from, messages)
 	for _, m := range messages {
 		if !m.gone {
 			d.take(m.text, true, m.mid, -1)

@@ -35,6 +35,7 @@ type keyLog struct {
 
 // push is one payload, and what its pusher knows of it. The pusher owns it until the load has ended.
 type push struct {
+	key      *keyLog
 	number   int
 	text     string
 	way      *way
@@ -46,7 +47,9 @@ type push struct {
 	attempts int
 	doubts   int // attempts of which nobody knows whether they have stored it
 	acked    bool
-	mid      int64 // that was acknowledged; 0: the way does not tell
+	mid      int64   // that was acknowledged; 0: the way does not tell
+	repeats  int     // acknowledgements of it after the first
+	others   []int64 // mids of these that were not mid
 }
 
 // sent is what was pushed, byte for byte.

@@ -18,6 +18,7 @@ type pusher struct {
 	draw   *rand.Rand
 	http   *http.Client
 	lines  map[*Node]*line // that are open, of ways that keep one
+	known  []*push         // that were acknowledged and have an idempotency key; some of all
 }
 
 // way is a way to push.
@@ -58,7 +59,34 @@ func (p *pusher) run(ctx context.Context) {
 	defer p.close()
 	for ctx.Err() == nil {
 		p.one(ctx)
+		if p.draw.IntN(6) == 0 && len(p.known) > 0 {
+			p.repeat(ctx, p.known[p.draw.IntN(len(p.known))])
+		}
 		pause(ctx, upTo(p.draw, p.r.cfg.Load.Pace))
+	}
+}
+
+// maxKnown is how many pushes a pusher knows that it may repeat: new ones and old ones.
+const maxKnown = 100
+
+// know keeps a push that may be repeated, in the place of any other.
+func (p *pusher) know(m *push) {
+	if len(p.known) < maxKnown {
+		p.known = append(p.known, m)
+		return
+	}
+	p.known[p.draw.IntN(maxKnown)] = m
+}
+
+// repeat pushes once more what was acknowledged, as who has forgotten that: it is answered with the first mid, and not stored again.
+func (p *pusher) repeat(ctx context.Context, m *push) {
+	m.attempts++
+	mid, err := p.send(ctx, m)
+	if err != nil {
+		return
+	}
+	if m.repeats++; mid != m.mid {
+		m.others = append(m.others, mid)
 	}
 }
 
@@ -72,16 +100,28 @@ func (p *pusher) close() {
 // one pushes one message until it is acknowledged, or given up.
 func (p *pusher) one(ctx context.Context) {
 	key := p.r.ledger.keys[p.draw.IntN(len(p.r.ledger.keys))]
-	m := key.add(p.r.cfg.Seed)
-	m.way, m.begun = p.how, p.r.ledger.now()
-	if m.expire = p.expire(key); m.expire > 0 {
-		m.stored = true
+	m := p.new(key, p.expire(key))
+	p.insist(ctx, m)
+	if m.acked && m.idem != "" {
+		p.know(m)
 	}
+}
+
+// new returns a push that is kept for so many seconds; 0: it is live only.
+func (p *pusher) new(key *keyLog, expire int) *push {
+	m := key.add(p.r.cfg.Seed)
+	m.key, m.way, m.begun = key, p.how, p.r.ledger.now()
+	m.expire, m.stored = expire, expire > 0
 	if m.stored && p.how.idem {
 		m.idem = fmt.Sprintf("%d-%d-%d", p.number, key.index, m.number)
 	}
+	return m
+}
+
+// insist pushes until that is acknowledged, or given up.
+func (p *pusher) insist(ctx context.Context, m *push) {
 	for ctx.Err() == nil {
-		if p.attempt(ctx, key, m) || m.doubts > 0 && !p.again(m) {
+		if p.attempt(ctx, m) || m.doubts > 0 && !p.again(m) {
 			return
 		}
 		pause(ctx, upTo(p.draw, 300*time.Millisecond))
@@ -105,22 +145,28 @@ func (p *pusher) expire(key *keyLog) int {
 }
 
 // attempt pushes once, to any node, and tells whether it was acknowledged.
-func (p *pusher) attempt(ctx context.Context, key *keyLog, m *push) (acknowledged bool) {
-	nodes := p.r.cfg.Topology.Nodes
-	n := nodes[p.draw.IntN(len(nodes))]
+func (p *pusher) attempt(ctx context.Context, m *push) (acknowledged bool) {
 	m.attempts++
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	mid, err := p.how.push(ctx, p, n, key, m)
+	mid, err := p.send(ctx, m)
 	var refused errRefused
-	var mistake errMistake
 	switch {
 	case err == nil:
 		m.mid, m.acked, m.done = mid, true, p.r.ledger.now()
-	case errors.As(err, &mistake):
-		p.r.ledger.find(Refused, "push %d to %q by %s at %s: %v", m.number, key.name, p.how.name, n.Name, err)
-	case !errors.As(err, &refused):
+	case !errors.As(err, &refused) && !errors.As(err, new(errMistake)):
 		m.doubts++
 	}
 	return err == nil
+}
+
+// send sends m to any node, and finds what no pusher should be told.
+func (p *pusher) send(ctx context.Context, m *push) (mid int64, err error) {
+	nodes := p.r.cfg.Topology.Nodes
+	n := nodes[p.draw.IntN(len(nodes))]
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	mid, err = p.how.push(ctx, p, n, m.key, m)
+	if errors.As(err, new(errMistake)) {
+		p.r.ledger.find(Refused, "push %d to %q by %s at %s: %v", m.number, m.key.name, p.how.name, n.Name, err)
+	}
+	return mid, err
 }

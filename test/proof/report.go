@@ -20,6 +20,7 @@ const (
 	Wrong       Breach = "wrong"       // a payload, key or prev is not what it has to be
 	Redelivered Breach = "redelivered" // a message came again that was acknowledged by the consumer group
 	Refused     Breach = "refused"     // a push was refused for a reason that it did not give
+	Deaf        Breach = "deaf"        // a device is connected, and is not given what is pushed
 	Vanished    Breach = "vanished"    // excused: who reads what is stored saw a message that was not acknowledged, and is gone
 	Overtaken   Breach = "overtaken"   // excused: a device missed a stored message below a live-only one, while two nodes owned the key
 )

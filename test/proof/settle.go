@@ -10,7 +10,7 @@ import (
 // settle waits until everything works again and every device that resumes has all that is stored for its key, and returns
 // what that is, by key.
 func (r *run) settle(ctx context.Context) (histories [][]kept, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.SettleFor+startTime)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.SettleFor+startTime+probeLeast+probeTime)
 	defer cancel()
 	for _, n := range r.cfg.Topology.Nodes {
 		if err := n.AwaitReady(ctx); err != nil {
@@ -24,9 +24,19 @@ func (r *run) settle(ctx context.Context) (histories [][]kept, err error) {
 		}
 		if r.complete(histories) && r.allTold() || r.ledger.now() > deadline {
 			r.logf("settled")
-			return histories, ctx.Err()
+			return r.probed(ctx, deadline)
 		}
 	}
+}
+
+// probed returns what is stored when it was probed that all devices are given what is pushed.
+func (r *run) probed(ctx context.Context, deadline time.Duration) (histories [][]kept, err error) {
+	r.probe(ctx, deadline)
+	r.logf("probed")
+	if histories, err = r.histories(ctx, r.cfg.Topology.Nodes[0]); err == nil {
+		err = ctx.Err()
+	}
+	return histories, err
 }
 
 // histories reads all that is stored.

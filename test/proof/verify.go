@@ -168,14 +168,15 @@ func (c *check) overtook(one, other int) bool {
 	return one >= 0 && other >= 0 && len(c.r.cfg.Topology.Nodes) > 1 && !(c.key.pushes[one].stored && c.key.pushes[other].stored)
 }
 
-// passed tells whether a live-only message may have been released before a stored one with a lower mid was known, since another node stored that.
-// docs/design.md, "Cluster".
-func (c *check) passed(stored, live int) bool {
-	if stored < 0 || live < 0 || c.key.pushes[live].stored {
-		return false
-	}
-	return len(c.r.cfg.Topology.Nodes) > 1
+// passed tells whether a live-only message was released before a stored one with a lower mid was known to who released it, since another node stored that:
+// then its prev is below that. docs/design.md, "Cluster".
+func (c *check) passed(stored, live int64) bool {
+	w := c.seen[live]
+	return len(c.r.cfg.Topology.Nodes) > 1 && c.isStored(c.seen[stored].number) && w.number >= 0 && !c.isStored(w.number) && w.prev < stored
 }
+
+// isStored tells whether a push was to be stored; one that nobody made was not.
+func (c *check) isStored(number int) bool { return number >= 0 && c.key.pushes[number].stored }
 
 // name tells of a push all that its pusher knows.
 func (c *check) name(number int) string {

@@ -38,6 +38,10 @@ func (c *check) push(p *push, mids []int64, stored bool) {
 	if !p.acked {
 		return
 	}
+	c.report.Checks["pushes that were repeated"] += p.repeats
+	if len(p.others) > 0 {
+		c.find(Doubled, "%s was acknowledged with other mids when it was repeated: %d", c.name(p.number), p.others)
+	}
 	if p.copies() == 1 && p.mid > 0 && len(mids) == 1 && mids[0] != p.mid {
 		c.find(Wrong, "%s has mid %d (%s)", c.name(p.number), mids[0], c.seen[mids[0]].who)
 	}
@@ -64,7 +68,7 @@ func (c *check) prevs() {
 		switch {
 		case w.prev >= mid:
 			c.find(Wrong, "mid %d (%s) has prev %d for %s", mid, c.name(w.number), w.prev, w.who)
-		case w.prev < before && c.passed(c.seen[before].number, w.number):
+		case w.prev < before && c.passed(before, mid):
 			c.excuse(Overtaken)
 		case w.prev < before:
 			c.find(SilentGap, "mid %d (%s) has prev %d for %s, but %d is stored between: %s", mid, c.name(w.number), w.prev, w.who, before, c.name(c.seen[before].number))
