@@ -106,8 +106,10 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 	live := page.Last && r.lost <= r.position
 	if live {
 		out = l.appendHeld(out, c, r, math.MaxInt64)
-		c.aux.resume = nil
-		c.tidy()
+		if goesLive {
+			c.aux.resume = nil
+			c.tidy()
+		}
 	}
 	if r.page = cap(out); len(out) > 0 {
 		l.send(c, out, 0) // bounded by the page and by what may be held

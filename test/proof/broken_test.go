@@ -29,6 +29,8 @@ func TestBrokenBuildsAreCaught(t *testing.T) {
 		{"broken_seam", nil, single, nil, []proof.Breach{proof.Doubled, proof.Disordered}},
 		{"broken_gap", nil, single, nil, []proof.Breach{proof.SilentGap}},
 		{"broken_idem", nil, single, []proof.Kind{proof.KillNode()}, []proof.Breach{proof.Doubled}},
+		{"broken_memory", nil, single, []proof.Kind{proof.RestartNode()}, []proof.Breach{proof.Doubled}},
+		{"broken_live", nil, single, nil, []proof.Breach{proof.Deaf}},
 		{"broken_fence", nil, cluster, []proof.Kind{proof.HaltNode()}, []proof.Breach{proof.SilentGap, proof.Lost, proof.Doubled, proof.Disordered}},
 		{"broken_fsync", []string{"proof"}, unpowered, []proof.Kind{proof.KillNode()}, []proof.Breach{proof.Lost}},
 	} {

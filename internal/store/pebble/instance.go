@@ -74,7 +74,7 @@ func openInstance(cfg *Config, lock *pebbledb.Lock) (*instance, error) {
 // findKnown finds out what generations of idempotency keys there are.
 func (in *instance) findKnown() error {
 	all, err := findGenerations(in.db)
-	in.known.set(all)
+	in.known.set(remembered(all))
 	return err
 }
 
