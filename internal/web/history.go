@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
+	"time"
 
 	"gopush/internal/message"
 )
@@ -14,28 +16,36 @@ import (
 //
 // A key may have a thousand messages of a megabyte each, and old clients want the length
 // before the first byte. So a history that does not fit a page is read twice, page by page:
-// once for its size, once to be written. No more than a page is held. What expires in between
+// once for its size, once to be written. No more than a page is held, and of all histories no more than maxPages: who does not
+// read within pageTimeout makes room for others. What expires in between
 // is made up for by spaces, which mean nothing in JSON.
 type history struct {
 	keys Keys
+	held chan struct{} // of the listener: has one for each page that is held
 	key  string
 	old  bool // messages are strings holding the old form, beside an empty list
 
 	from, to int64  // first and last mid
 	length   int64  // bytes of the messages, with the commas between them
-	only     []byte // the messages, if they fit one page
+	only     []byte // the messages, if they fit one page and are small
 }
 
+const (
+	maxPages    = 64               // past it histories wait for their next page
+	smallPage   = 64 << 10         // bytes that a history may hold while it waits
+	pageTimeout = 20 * time.Second // for a caller to take a page
+)
+
 // readHistory returns the history of key after mid, nil if there is none.
-func readHistory(ctx context.Context, keys Keys, key string, mid int64, old bool) (*history, error) {
+func readHistory(ctx context.Context, l *listener, key string, mid int64, old bool) (*history, error) {
 	if mid == math.MaxInt64 {
 		return nil, nil
 	}
-	h := &history{keys: keys, key: key, old: old, from: mid + 1, to: math.MaxInt64}
+	h := &history{keys: l.cfg.Keys, held: l.pages, key: key, old: old, from: mid + 1, to: math.MaxInt64}
 	pages, last := 0, int64(0)
 	err := h.pages(ctx, func(page []byte, mid int64) error {
 		h.length += int64(len(page))
-		if pages++; pages == 1 {
+		if pages++; pages == 1 && len(page) <= smallPage {
 			h.only = page
 		} else {
 			h.only = nil
@@ -53,19 +63,28 @@ func readHistory(ctx context.Context, keys Keys, key string, mid int64, old bool
 // pages reads the history and hands each page, encoded, to do, with the mid of its last message.
 func (h *history) pages(ctx context.Context, do func(page []byte, last int64) error) error {
 	for from := h.from; ; {
-		found, err := h.keys.Range(ctx, h.key, from, h.to, false, 0, pageBytes)
-		if len(found) == 0 || err != nil {
+		last, err := h.page(ctx, from, do)
+		if err != nil || last == 0 || last >= h.to {
 			return err
-		}
-		last := found[len(found)-1].Mid
-		if err := do(h.encode(found, from == h.from), last); err != nil {
-			return err
-		}
-		if last >= h.to {
-			return nil
 		}
 		from = last + 1
 	}
+}
+
+// page does that for the page that begins at from, when there is room for it, and returns its last mid; 0: nothing is there.
+func (h *history) page(ctx context.Context, from int64, do func(page []byte, last int64) error) (last int64, err error) {
+	select {
+	case h.held <- struct{}{}:
+		defer func() { <-h.held }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %w", errGone, ctx.Err())
+	}
+	found, err := h.keys.Range(ctx, h.key, from, h.to, false, 0, pageBytes)
+	if len(found) == 0 || err != nil {
+		return 0, err
+	}
+	last = found[len(found)-1].Mid
+	return last, do(h.encode(found, from == h.from), last)
 }
 
 // encode returns messages separated by commas, and with one before them unless they are the first.
@@ -130,6 +149,9 @@ func (h *history) writeMessages(ctx context.Context, w io.Writer) error {
 	left := h.length
 	err := h.pages(ctx, func(page []byte, _ int64) error {
 		left -= int64(len(page))
+		if rw, ok := w.(http.ResponseWriter); ok {
+			http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(pageTimeout)) // net/http sets it anew for the next request
+		}
 		return toCaller(w, page)
 	})
 	for ; left > 0 && err == nil; left -= int64(len(spaces)) {

@@ -18,6 +18,8 @@ type listener struct {
 	trust  Trust
 	routes []route
 	none   http.Handler // for a path without a route
+
+	pages chan struct{} // has one for each page of a history that is held now
 }
 
 // route is one path and who may ask for what on it.
@@ -33,7 +35,7 @@ type methods map[string]http.Handler
 
 func newListener(cfg Config, trust Trust) *listener {
 	cfg.setDefaults()
-	l := &listener{cfg: cfg, trust: trust}
+	l := &listener{cfg: cfg, trust: trust, pages: make(chan struct{}, maxPages)}
 	l.none = cfg.Metrics.measure("none", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.refuse(w, r, errNotFound)
 	}))

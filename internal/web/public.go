@@ -88,7 +88,7 @@ func (l *legacy) stored(_ http.ResponseWriter, r *http.Request) (data, error) {
 			return nil, err
 		}
 	}
-	h, err := readHistory(r.Context(), l.cfg.Keys, key, mid, l.old)
+	h, err := readHistory(r.Context(), l.listener, key, mid, l.old)
 	if h == nil || err != nil {
 		return nil, err // without messages there is no data
 	}

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -226,6 +228,48 @@ func TestLongHistoryHasItsLengthAndLittleIsHeld(t *testing.T) {
 	if got != want || resp.ContentLength != int64(len(want)) {
 		t.Errorf("GET messages = %d bytes, Content-Length %d, want %d bytes of three messages", len(got), resp.ContentLength, len(want))
 	}
+}
+
+// stalled is an answer whose caller takes what is small, and no page before the gate is open.
+type stalled struct {
+	*httptest.ResponseRecorder
+	holding *atomic.Int32
+	gate    chan struct{}
+}
+
+func (s stalled) Write(b []byte) (int, error) {
+	if len(b) > 64<<10 {
+		s.holding.Add(1)
+		<-s.gate
+	}
+	return s.ResponseRecorder.Write(b)
+}
+
+// However many callers do not read their histories, pages are held for some only. The others wait, and get all.
+func TestFewPagesAreHeldForCallersThatDoNotRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := pages(t)
+		h := web.Public(n.Config)
+		var holding atomic.Int32
+		gate := make(chan struct{})
+		answers := make([]stalled, 200)
+		for i := range answers {
+			answers[i] = stalled{httptest.NewRecorder(), &holding, gate}
+			go h.ServeHTTP(answers[i], httptest.NewRequestWithContext(t.Context(), "GET", "/1/msg/get?k=k1&m=0", nil))
+		}
+		synctest.Wait()
+		if got := holding.Load(); got != 64 {
+			t.Errorf("%d pages are held, want 64", got)
+		}
+		close(gate)
+		synctest.Wait()
+		for i, a := range answers {
+			if got, want := a.Body.Len(), a.Header().Get("Content-Length"); fmt.Sprint(got) != want || got < 900<<10 {
+				t.Errorf("answer %d has %d bytes, want %s", i, got, want)
+			}
+		}
+	})
 }
 
 func TestLongHistoryMayLoseAMessageWhileItIsRead(t *testing.T) {
