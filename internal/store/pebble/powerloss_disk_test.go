@@ -42,8 +42,11 @@ func (p *power) cut() vfs.FS { return errorfs.Wrap(p.disk, errorfs.InjectorFunc(
 
 func (p *power) operation(op errorfs.Op) error {
 	n := p.ops.Add(1)
-	if n == p.at {
+	switch at := p.at; {
+	case n == at:
 		p.take()
+	case n > at:
+		<-p.lost // else what is removed after it would be taken for removed before it, as if the disk had foreseen that
 	}
 	if n >= p.failFrom.Load() && n < p.failTo.Load() && (isChange(op) || isRead(op)) && !p.gone() {
 		return p.fails
