@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -141,9 +142,15 @@ func TestOthersAreServedWhileManyAreClosed(t *testing.T) {
 				io.WriteString(other, "h")
 				l.poll.wait(false)
 				l.turn()
-				for l.inbox.waiting.Load() > 0 {
-					l.Flush() // as the loop would look again
-				}
+				answered := make(chan struct{})
+				var looking sync.WaitGroup
+				looking.Go(func() { // as the loop would look again, whenever what was read comes
+					for ; !isClosed(answered); time.Sleep(time.Millisecond) {
+						l.Flush()
+					}
+				})
+				defer looking.Wait()
+				defer close(answered)
 				answer := make([]byte, len(wire.TextHeartbeat))
 				if _, err := io.ReadFull(other, answer); err != nil || string(answer) != wire.TextHeartbeat {
 					t.Errorf("the heartbeat of another connection was answered with %q, %v", answer, err)
@@ -176,4 +183,13 @@ func subscriber(t *testing.T, pair func() (ours, peer net.Conn), g *Gateway, ln 
 		t.Fatal(err)
 	}
 	return peer
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

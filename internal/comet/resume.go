@@ -97,8 +97,8 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 		l.closePolitely(c, ResumeFailed)
 		return
 	}
-	if page.Gap && r.behind && c.variant&wire.Prev == 0 {
-		l.close(c, Slow) // it came without a MID: it would not understand to be told
+	if r.behind && c.variant&wire.Prev == 0 && r.misses(&page) {
+		l.close(c, Slow) // it came without a MID: it would not understand to be told, and sees no prev
 		return
 	}
 	l.holdPosted(c, r)
@@ -120,6 +120,18 @@ func (l *loop) missed(c *conn, r *resume, page channel.Page, err error) {
 	if l.settle(c); c.state != free {
 		l.readMissed(c)
 	}
+}
+
+// misses tells whether anything is gone before or between the messages of page.
+func (r *resume) misses(page *channel.Page) bool {
+	after := r.position
+	for i := range page.Messages {
+		if page.Messages[i].Prev > after {
+			return true
+		}
+		after = page.Messages[i].Mid
+	}
+	return page.Gap
 }
 
 // appendPage appends the messages of a page and the held ones between them.
