@@ -17,6 +17,15 @@ import (
 	"gopush/internal/store/pebble"
 )
 
+// deaf is a sink that does nothing.
+type deaf struct{}
+
+func (deaf) Post(*channel.Channel, uint32, *message.Message)     {}
+func (deaf) Kick(*channel.Channel, uint32, []uint64, chan<- int) {}
+func (deaf) Flush()                                              {}
+func (deaf) Crowded() bool                                       { return false }
+func (deaf) Admit()                                              {}
+
 // listener has the mids that it was posted.
 type listener struct {
 	deaf

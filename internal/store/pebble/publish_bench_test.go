@@ -156,14 +156,6 @@ func (nowhere) Append(_ context.Context, entries []channel.Entry) []error {
 	return make([]error, len(entries))
 }
 
-type deaf struct{}
-
-func (deaf) Post(*channel.Channel, uint32, *message.Message)     {}
-func (deaf) Kick(*channel.Channel, uint32, []uint64, chan<- int) {}
-func (deaf) Flush()                                              {}
-func (deaf) Crowded() bool                                       { return false }
-func (deaf) Admit()                                              {}
-
 // disk counts the syncs of the log.
 type disk struct {
 	vfs.FS
