@@ -170,9 +170,18 @@ func (c *check) overtook(one, other int) bool {
 
 // passed tells whether a live-only message was released before a stored one with a lower mid was known to who released it, since another node stored that:
 // then its prev is below that. docs/design.md, "Cluster".
-func (c *check) passed(stored, live int64) bool {
-	w := c.seen[live]
+func (c *check) passed(stored int64, w witness) bool {
 	return len(c.r.cfg.Topology.Nodes) > 1 && c.isStored(c.seen[stored].number) && w.number >= 0 && !c.isStored(w.number) && w.prev < stored
+}
+
+// witnessed is what a device was told of a message. Of one whose mid another owner gave to a stored message that is what counts, not what
+// others know of the mid.
+func (c *check) witnessed(e event) witness {
+	w := witness{number: int(e.number), prev: e.prev}
+	if known := c.seen[e.mid]; w.prev < 0 && known.number == w.number {
+		w.prev = known.prev
+	}
+	return w
 }
 
 // isStored tells whether a push was to be stored; one that nobody made was not.

@@ -67,7 +67,7 @@ func (c *check) whole(d *device) {
 func (c *check) passedAt(d *device, k kept) bool {
 	for _, e := range d.events {
 		if e.what == got && e.mid >= k.mid {
-			return !d.how.stored && (c.passed(k.mid, e.mid) || e.mid == k.mid && c.overtook(k.number, int(e.number)))
+			return !d.how.stored && (c.passed(k.mid, c.witnessed(e)) || e.mid == k.mid && c.overtook(k.number, int(e.number)))
 		}
 	}
 	return false
@@ -86,7 +86,7 @@ func (c *check) toldAt(d *device, k kept) bool {
 // late tells whether a live-only message that somebody saw with its prev passed a stored one.
 func (c *check) late(mid int64) bool {
 	i, _ := slices.BinarySearch(c.mids, mid+1)
-	return slices.ContainsFunc(c.mids[i:], func(above int64) bool { return c.seen[above].prev >= 0 && c.passed(mid, above) })
+	return slices.ContainsFunc(c.mids[i:], func(above int64) bool { return c.seen[above].prev >= 0 && c.passed(mid, *c.seen[above]) })
 }
 
 // group checks that what was acknowledged did not come again, and nothing twice over one connection.
@@ -155,7 +155,7 @@ func (c *check) hole(d *device, here []event) {
 			if c.expired(missed.number) {
 				continue
 			}
-			if c.overtook(missed.number, missed.number) || c.passed(c.mids[i], e.mid) || c.isStored(missed.number) && c.late(c.mids[i]) {
+			if c.overtook(missed.number, missed.number) || c.passed(c.mids[i], c.witnessed(e)) || c.isStored(missed.number) && c.late(c.mids[i]) {
 				c.excuse(Overtaken)
 				continue
 			}
@@ -223,7 +223,7 @@ func (c *check) told(d *device, e event, last, resumed, told int64, since time.D
 		return
 	}
 	switch {
-	case e.prev <= last && c.passed(missed, e.mid):
+	case e.prev <= last && c.passed(missed, c.witnessed(e)):
 		c.excuse(Overtaken)
 	case e.prev <= last:
 		c.find(SilentGap, "%v: mid %d over connection %d has prev %d, the last that came is %d, and %d did not come: %s", d, e.mid, e.visit, e.prev, last, missed, c.name(c.seen[missed].number))
