@@ -97,8 +97,12 @@ func (k *keys) publish(p message.Push, skip bool) message.Receipt {
 }
 
 func (k *keys) Range(_ context.Context, key string, from, to int64, reverse bool, limit, maxBytes int) ([]message.Message, error) {
-	if k.reads++; k.read != nil {
-		k.read(k.reads)
+	k.mu.Lock()
+	k.reads++
+	reads := k.reads
+	k.mu.Unlock()
+	if k.read != nil {
+		k.read(reads)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
