@@ -197,7 +197,7 @@ func (l *loop) help() (more bool) {
 	defer crash()
 	l.drain()
 	more = l.walk(publisherWrites) || l.hasMore()
-	more = l.keepWithin(publisherWrites) || more
+	more = l.keepWithin(slice) || more // what came in has to fit before more does
 	l.mu.Unlock()
 	return more
 }
