@@ -197,7 +197,7 @@ func (l *loop) help() (more bool) {
 	defer crash()
 	l.drain()
 	more = l.walk(publisherWrites) || l.hasMore()
-	more = l.keepWithin(slice) || more // what came in has to fit before more does
+	more = l.keepWithin(publisherWrites) || more
 	l.mu.Unlock()
 	return more
 }
@@ -225,6 +225,7 @@ func (l *loop) drain() {
 		for i := range items {
 			if it := &items[i]; it.do != nil {
 				it.do(l)
+				l.keepGrowing()
 			} else {
 				l.enqueue(it)
 			}

@@ -211,6 +211,17 @@ func (l *loop) keepWithin(budget int) (more bool) {
 	return more
 }
 
+// growthStep is how much more a loop's connections may hold before the bound is looked at within a turn.
+const growthStep = 1 << 20
+
+// keepGrowing keeps the bound while what comes into the inbox makes connections hold more: readers of the net engine bring the next piece
+// as soon as one is taken, so that a turn has no end while they do.
+func (l *loop) keepGrowing() {
+	if l.scales.total-l.scales.held.Load() > growthStep {
+		l.keepWithin(slice)
+	}
+}
+
 // shed closes the heaviest connections, so many at most, until all hold no more than most. Where another loop has a heavier
 // one it is that loop's turn. It tells whether it is to go on in the next turn of this one.
 func (l *loop) shed(most int64, budget int) (more bool) {
