@@ -142,31 +142,8 @@ func (g *Gateway) awaitIntroduction(ctx context.Context, kind Kind, nc net.Conn)
 		default:
 			o, why = g.originOf(kind, &h)
 		}
-		return &begun{nc, b[h.Size:]}, o, why
+		return Begun(nc, b[h.Size:]), o, why
 	}
-}
-
-// begun is a connection of which something was read.
-type begun struct {
-	net.Conn
-	unread []byte // owned by the reader
-}
-
-func (c *begun) Read(p []byte) (int, error) {
-	if len(c.unread) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.unread)
-	c.unread = c.unread[n:]
-	return n, nil
-}
-
-// CloseWrite tells the peer that nothing more comes.
-func (c *begun) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
 }
 
 // adoptNew makes nc, which comes from o, a connection of a loop, in state first.

@@ -14,26 +14,14 @@ import (
 	"gopush/internal/wire/ws"
 )
 
-// handed is a connection on its way from a loop to net/http: what was read already comes first.
+// handed is a connection on its way from a loop to net/http.
 type handed struct {
-	net.Conn
-	unread []byte // owned by the reader
+	begun
 	g      *Gateway
 	origin origin // counts until the connection is closed
 	once   sync.Once
 
 	written atomic.Int64 // bytes
-}
-
-func (c *handed) Read(p []byte) (int, error) {
-	if len(c.unread) > 0 {
-		n := copy(p, c.unread)
-		if c.unread = c.unread[n:]; len(c.unread) == 0 {
-			c.unread = nil
-		}
-		return n, nil
-	}
-	return c.Conn.Read(p)
 }
 
 func (c *handed) Write(p []byte) (int, error) {
@@ -57,20 +45,12 @@ func (c *handed) Close() error {
 // RemoteAddr returns the address that the connection comes from.
 func (c *handed) RemoteAddr() net.Addr { return c.origin.remote(c.Conn) }
 
-// CloseWrite tells the peer that nothing more comes, for net/http to close politely.
-func (c *handed) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
 // handOver gives c's socket to net/http, with all that was read of it.
 func (l *loop) handOver(c *conn, unread []byte) {
 	ln := l.g.all()[c.from]
 	if nc, o := l.detach(c); nc != nil {
 		l.g.Stats.HandedToHTTP.Add(1)
-		ln.push(&handed{Conn: nc, unread: bytes.Clone(unread), g: l.g, origin: o})
+		ln.push(&handed{begun: begun{nc, bytes.Clone(unread)}, g: l.g, origin: o})
 	}
 }
 

@@ -39,22 +39,7 @@ func (n *Node) serveGuests(ln *comet.Listener, addr config.Address) {
 	if n.rpc != nil {
 		ln.ServeRPC(legacyrpc.First, func(conn net.Conn, unread []byte) {
 			near := addr.Loopback() && !comet.Forwarded(conn)
-			go n.rpc.Serve(&begun{conn, unread}, near) // until n.rpc is closed
+			go n.rpc.Serve(comet.Begun(conn, unread), near) // until n.rpc is closed
 		})
 	}
-}
-
-// begun is a connection of which something was read.
-type begun struct {
-	net.Conn
-	unread []byte // owned by the reader
-}
-
-func (c *begun) Read(p []byte) (int, error) {
-	if len(c.unread) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.unread)
-	c.unread = c.unread[n:]
-	return n, nil
 }
