@@ -58,7 +58,8 @@ func (s *Store) append(c *commit, e *channel.Entry, refused error) (result, err 
 	if len(e.IdemKey) == 0 || !knowsKeys {
 		return s.put(c, e, refused)
 	}
-	first, err := c.firstOf(e)
+	id := e.IdemName()
+	first, err := c.firstOf(e.Key, id)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (s *Store) append(c *commit, e *channel.Entry, refused error) (result, err 
 	if result, err = s.put(c, e, refused); result != nil || err != nil {
 		return result, err
 	}
-	return nil, c.know(e, s.window.Load())
+	return nil, c.know(e, id, s.window.Load())
 }
 
 // put puts e, whose idempotency key is new, into c, unless it is refused.

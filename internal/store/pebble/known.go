@@ -91,11 +91,11 @@ func findGenerations(db *pebbledb.DB) (all []generation, err error) {
 // SetIdempotencyWindow changes Config.IdempotencyWindow for what is stored from now on.
 func (s *Store) SetIdempotencyWindow(d time.Duration) { s.window.Store(d.Milliseconds()) }
 
-// firstOf returns the mid that e's idempotency key was stored with, 0: it is new.
-func (c *commit) firstOf(e *channel.Entry) (mid int64, err error) {
-	id, now := e.IdemName(), c.now.UnixMilli()
+// firstOf returns the mid that the idempotency key id of key was stored with, 0: it is new.
+func (c *commit) firstOf(key string, id channel.IdemName) (mid int64, err error) {
+	now := c.now.UnixMilli()
 	for i := range slices.Backward(c.generations) {
-		value, err := c.lookup(c.generations[i].name(e.Key, id))
+		value, err := c.lookup(c.generations[i].name(key, id))
 		if err != nil {
 			return 0, err
 		}
@@ -113,14 +113,14 @@ func (c *commit) firstOf(e *channel.Entry) (mid int64, err error) {
 	return 0, nil
 }
 
-// know has e's idempotency key, which is new, known for a window of so many ms.
-func (c *commit) know(e *channel.Entry, window int64) error {
+// know has e's idempotency key id, which is new, known for a window of so many ms.
+func (c *commit) know(e *channel.Entry, id channel.IdemName, window int64) error {
 	g, err := c.generation(window)
 	if err != nil {
 		return err
 	}
 	value := binary.AppendVarint(binary.AppendVarint(nil, e.Mid), c.now.UnixMilli()+window)
-	return c.put(g.name(e.Key, e.IdemName()), value)
+	return c.put(g.name(e.Key, id), value)
 }
 
 // generation returns the one that takes what is stored now, which may begin with it.
