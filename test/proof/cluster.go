@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,6 @@ func NewEtcd(name, host, dir string) *Process {
 				"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
 				"--heartbeat-interval", "50", "--election-timeout", "500", "--logger", "zap", "--log-outputs", "stderr", "--log-level", "error")
 		},
-		Ready: func(ctx context.Context) error { return get(ctx, url+"/health") },
+		Ready: func(ctx context.Context) error { return Get(ctx, http.DefaultClient, url+"/health") },
 	}
 }

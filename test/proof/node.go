@@ -44,17 +44,17 @@ func newNode(binary, name, host, dir string, flags ...string) *Node {
 func (n *Node) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	return get(ctx, "http://"+n.Ops+"/readyz")
+	return Get(ctx, http.DefaultClient, "http://"+n.Ops+"/readyz")
 }
 
-// get returns nil where the answer to url is 200, else what it says. The connection is not kept.
-func get(ctx context.Context, url string) error {
+// Get returns nil where the answer to url is 200, else what it says. The connection is not kept.
+func Get(ctx context.Context, client *http.Client, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
 	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,7 @@ func joins(t *testing.T, addr string, access registry.Access, wait time.Duration
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { r.Run(ctx, func([]cluster.Node) {}); close(ended) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	limited, stop := context.WithTimeout(ctx, wait)
-	defer stop()
-	return r, r.Join(limited)
+	return r, registrytest.Joined(t, r, wait)
 }
 
 const long = 30 * time.Second

@@ -1,7 +1,6 @@
 package zookeeper_test
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -27,13 +26,7 @@ func joins(t *testing.T, addr, name string, access registry.Access, wait time.Du
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { r.Run(ctx, func([]cluster.Node) {}); close(ended) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	limited, stop := context.WithTimeout(ctx, wait)
-	defer stop()
-	return r, r.Join(limited)
+	return r, registrytest.Joined(t, r, wait)
 }
 
 const long = 30 * time.Second

@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,23 +38,9 @@ func (n *Network) readyz(ops string) func(context.Context) error {
 	return func(ctx context.Context) error { return n.get(ctx, "http://"+ops+"/readyz") }
 }
 
-// get returns nil where the answer is 200, else what it says.
+// get is proof.Get from where an operator is.
 func (n *Network) get(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DialContext: n.operator.DialContext, DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode == http.StatusOK {
-		return err
-	}
-	return errors.New(strings.TrimSpace(resp.Status + " " + string(body)))
+	return proof.Get(ctx, &http.Client{Transport: &http.Transport{DialContext: n.operator.DialContext}}, url)
 }
 
 // addRegistry adds what nodes know each other from, and returns the setting for it.
