@@ -15,6 +15,7 @@ type Entry struct {
 	message.Message
 	IdemKey []byte       // empty: none
 	Trim    message.Trim // of the key, in the same commit
+	Owner   *Owner       // who appends; nil: it is not asked. Of one call all of a key have the same
 }
 
 // Info is what a store knows of a key without reading its messages.
@@ -112,6 +113,41 @@ type Limits interface {
 	MidLimit(ctx context.Context) (int64, error)
 	// SetMidLimit makes node's limit durable; a lower one than before is ignored.
 	SetMidLimit(ctx context.Context, node string, limit int64) error
+}
+
+// Owner is a process that gives the messages of keys their order, in an epoch.
+type Owner struct {
+	Name  string // of the process: another one never has it. No space is in it
+	Epoch int64  // > 0
+}
+
+// Epoch is a time in which at most one process owns a key.
+type Epoch struct {
+	Number int64 // > 0; it only grows
+	Floor  int64 // mid: no limit of an earlier epoch is above it, nor ever will be
+}
+
+// Owned is why an owner may not have a key: another one has it in the same epoch, or anybody in a later one.
+type Owned struct{ Epoch int64 }
+
+func (o *Owned) Error() string { return fmt.Sprintf("another node owns the key, in epoch %d", o.Epoch) }
+
+// Unwrap has it be a push that was not stored.
+func (o *Owned) Unwrap() error { return ErrUnavailable }
+
+// Epochs is a store that several nodes share. It sees to it that a key has one owner at a time, for the sake of live-only messages, which it does not see:
+// what one owner minted is below what the next one mints, since a limit is only moved in the epoch that is, and
+// what one stored is known to the next one, since Append answers *Owned to all entries of a key (duplicates too) whose Owner may not have it any more.
+type Epochs interface {
+	Limits
+	// BeginEpoch begins an epoch after known, and after all that were begun, and returns it.
+	BeginEpoch(ctx context.Context, known int64) (Epoch, error)
+	// SetLimitIn is SetMidLimit in an epoch, and returns the epoch that is: where that is a later one the limit is not set. An epoch that the store has
+	// lost is the one that is again.
+	SetLimitIn(ctx context.Context, epoch int64, node string, limit int64) (Epoch, error)
+	// Own has owner own key from now on, unless the error is *Owned, and returns what Info does. It is durable when it returns. An owner is forgotten a week after
+	// it came.
+	Own(ctx context.Context, key string, owner Owner) (Info, error)
 }
 
 // Groups keeps the cursors of devices: the consumer groups of keys, with the semantics of Redis
