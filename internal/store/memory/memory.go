@@ -33,7 +33,7 @@ type Config struct {
 	Now               func() time.Time // nil: time.Now
 }
 
-// Store implements channel.Store, channel.Groups, channel.Tokens and channel.Limits.
+// Store implements channel.Store, channel.Groups, channel.Tokens and channel.Epochs.
 type Store struct {
 	cfg     Config
 	created int64 // mid
@@ -45,6 +45,8 @@ type Store struct {
 	known  known
 	tokens map[string]map[[32]byte]token
 	limits map[string]int64 // by node
+	epoch  channel.Epoch    // Number 0: none was begun
+	owners map[string]owned // by key
 }
 
 // record is what is kept of a key.
@@ -72,6 +74,7 @@ func New(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, created: message.MidAt(now), swept: now,
 		keys: map[string]*record{}, tokens: map[string]map[[32]byte]token{}, limits: map[string]int64{},
+		owners: map[string]owned{},
 	}
 }
 
@@ -119,8 +122,13 @@ func (s *Store) Append(ctx context.Context, entries []channel.Entry) []error {
 	return results
 }
 
-// append appends e, unless its idempotency key was stored before, or one before it was refused.
+// append appends e, unless another one owns its key, its idempotency key was stored before, or one before it was refused.
 func (s *Store) append(e *channel.Entry, refused error, now time.Time) error {
+	if e.Owner != nil {
+		if err := s.mayOwn(e.Key, e.Owner); err != nil {
+			return fmt.Errorf("append %d to %q: %w", e.Mid, e.Key, err)
+		}
+	}
 	if len(e.IdemKey) == 0 {
 		return s.put(e, now, refused)
 	}
@@ -212,15 +220,20 @@ func (s *Store) Info(ctx context.Context, key string) (channel.Info, error) {
 		return channel.Info{}, err
 	}
 	defer s.mu.Unlock()
+	return s.info(key), nil
+}
+
+// info is what Info answers.
+func (s *Store) info(key string) channel.Info {
 	r := s.keys[key]
 	if r == nil {
-		return channel.Info{Since: s.since(s.cfg.Now())}, nil
+		return channel.Info{Since: s.since(s.cfg.Now())}
 	}
 	info := channel.Info{Last: r.last, Length: len(r.messages), Added: r.added, Since: r.since, Exists: r.exists}
 	if len(r.messages) > 0 {
 		info.First = r.messages[0].Mid
 	}
-	return info, nil
+	return info
 }
 
 // Delete implements channel.Store.
@@ -286,7 +299,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.keys, s.tokens, s.limits, s.known = nil, nil, nil, known{}
+	s.keys, s.tokens, s.limits, s.owners, s.known = nil, nil, nil, nil, known{}
 	return nil
 }
 
@@ -320,5 +333,6 @@ func (s *Store) sweep(now time.Time) {
 		return len(r.messages) == 0 && r.last < horizon && message.MidAt(r.used) < horizon
 	})
 	s.sweepTokens(now)
+	s.sweepOwners(now)
 	s.known.turn(now)
 }

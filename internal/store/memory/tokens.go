@@ -86,11 +86,14 @@ func (s *Store) MidLimit(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer s.mu.Unlock()
-	highest := int64(0)
+	return s.highestLimit(), nil
+}
+
+func (s *Store) highestLimit() (highest int64) {
 	for _, limit := range s.limits {
 		highest = max(highest, limit)
 	}
-	return highest, nil
+	return highest
 }
 
 // SetMidLimit implements channel.Limits.

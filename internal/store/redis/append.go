@@ -109,9 +109,9 @@ func divide(entries []channel.Entry) []part {
 }
 
 func (s *Store) appendCall(p *part, entries []channel.Entry) scriptCall {
-	args := make([]string, 0, 3+entryArgs*len(p.entries))
+	args := make([]string, 0, 4+entryArgs*len(p.entries))
 	args = append(args, s.times()...)
-	args = append(args, strconv.FormatInt(s.maxStored.Load(), 10))
+	args = append(args, strconv.FormatInt(s.maxStored.Load(), 10), formatOwner(entries[p.entries[0]].Owner))
 	for _, i := range p.entries {
 		e := &entries[i]
 		minMid := ""
@@ -160,6 +160,9 @@ func (s *Store) setResults(results []error, p *part, entries []channel.Entry, r 
 func parseAppended(r rueidis.RedisResult) (stored int, last int64, firsts []int64, err error) {
 	values, err := r.AsIntSlice()
 	if err != nil {
+		return 0, 0, nil, err
+	}
+	if err := refusedOwner(values); err != nil {
 		return 0, 0, nil, err
 	}
 	if len(values) < 2 || len(values)%2 != 0 {

@@ -10,9 +10,9 @@ import (
 	"gopush/internal/message"
 )
 
-// The kinds of names: what is kept of a key, in the order of KEYS in lua/record.lua, and its tokens.
+// The kinds of names: what is kept of a key, in the order of KEYS in lua/record.lua, who owns it last; and its tokens.
 const (
-	kinds      = "rsxgc"
+	kinds      = "rsxgco"
 	recordKind = 'r'
 	streamKind = 's'
 	tokenKind  = 't'

@@ -51,7 +51,7 @@ type Config struct {
 	Log *slog.Logger     // nil: nothing is logged
 }
 
-// Store implements channel.Store, channel.Groups, channel.Tokens, channel.Limits and channel.Health.
+// Store implements channel.Store, channel.Groups, channel.Tokens, channel.Epochs and channel.Health.
 type Store struct {
 	cfg    Config
 	client rueidis.Client

@@ -13,13 +13,16 @@ var luaFiles embed.FS
 // The scripts, each with what it needs before it. A writer is refused before it begins where Redis takes no writes or has no room;
 // one that gives room only where it takes no writes; a reader is not. Deliveries may be lost: then they come again.
 var (
-	appendScript     = newWriter("record", "remove", "append")
+	appendScript     = newWriter("record", "owner", "remove", "append")
+	ownScript        = newWriter("record", "owner", "own", "info")
 	infoScript       = newReader("record", "info")
 	deleteScript     = newRemover("record", "remove", "delete")
 	trimScript       = newRemover("record", "remove", "trim")
 	putTokenScript   = newWriter("token", "puttoken")
 	renewTokenScript = newWriter("token", "renewtoken")
 	setLimitScript   = newLimit("setlimit")
+	setLimitInScript = newLimit("epoch", "setlimitin")
+	beginEpochScript = newWriter("epoch", "beginepoch")
 	setFormatScript  = newWriter("setformat")
 
 	createGroupScript    = newWriter("record", "group", "creategroup")

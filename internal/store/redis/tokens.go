@@ -94,26 +94,3 @@ func (s *Store) DeleteTokens(ctx context.Context, key string, hashes ...[32]byte
 	n, err := results[0].AsInt64()
 	return int(n), err
 }
-
-func (s *Store) limitsName() string { return s.cfg.Prefix + "midlimits" }
-
-// MidLimit implements channel.Limits.
-func (s *Store) MidLimit(ctx context.Context) (int64, error) {
-	reply, err := s.read(ctx, s.limitsName(), func(b rueidis.Builder, name string) rueidis.Completed { return b.Hvals().Key(name).Build() })
-	if err != nil {
-		return 0, fmt.Errorf("mid limits: %w", err)
-	}
-	limits, err := reply.AsIntSlice()
-	if err != nil || len(limits) == 0 {
-		return 0, err
-	}
-	return slices.Max(limits), nil
-}
-
-// SetMidLimit implements channel.Limits.
-func (s *Store) SetMidLimit(ctx context.Context, node string, limit int64) error {
-	if _, err := s.run(ctx, setLimitScript, []string{s.limitsName()}, node, formatMid(limit)); err != nil {
-		return fmt.Errorf("mid limit of %q: %w", node, err)
-	}
-	return nil
-}

@@ -39,10 +39,11 @@ type Config struct {
 type Open func(t *testing.T, cfg Config) Store
 
 // Run tests that the stores that open returns keep the contract of channel.Store,
-// channel.Groups, channel.Tokens and channel.Limits.
+// channel.Groups, channel.Tokens and channel.Limits, and of channel.Epochs where they have it.
 func Run(t *testing.T, open Open) {
 	tests := groupTests()
 	maps.Copy(tests, duplicateTests())
+	maps.Copy(tests, epochTests())
 	maps.Copy(tests, map[string]func(*testing.T, Open){
 		"append/chains":                     appendChains,
 		"append/order":                      appendOrder,

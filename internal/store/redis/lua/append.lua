@@ -1,18 +1,22 @@
--- ARGV: now, since, cap, then for each entry: mid, prev, expires, gid, form, payload, keep, least id to keep; and id.
--- KEYS after the five: idempotency keys of some entries; then ARGV ends with: the window, 1 if what is before the first entry was
+-- ARGV: now, since, cap, who appends ('': it is not asked), then for each entry: mid, prev, expires, gid, form, payload, keep, least id to keep; and id.
+-- KEYS after the six: idempotency keys of some entries; then ARGV ends with: the window, 1 if what is before the first entry was
 -- refused, and for each of them the number of its entry, from 1.
 -- Replies how many entries, from the first on, are stored, and the key's last mid before; then the number of each entry whose
--- idempotency key was stored before, and the first mid. After one that is not stored none is: the later ones were to follow it.
+-- idempotency key was stored before, and the first mid. Or -1, and the epoch of who owns the key. After one that is not stored none is: the later ones were to follow it.
 local most = tonumber(ARGV[3])
+if fenced and ARGV[4] ~= '' then
+  local epoch = owned(ARGV[4])
+  if epoch then return { -1, epoch } end
+end
 load()
 local before, stored, trimmed = rec and rec.last or ZERO, 0, false
 
 local idem, last, window, refused = {}, #ARGV, 0, false -- idem: by number of entry
-if #KEYS > 5 then
-  local n = #KEYS - 5
+if #KEYS > 6 then
+  local n = #KEYS - 6
   last = #ARGV - n - 2
   window, refused = tonumber(ARGV[last + 1]), ARGV[last + 2] == '1'
-  for i = 1, n do idem[tonumber(ARGV[last + 2 + i])] = KEYS[5 + i] end
+  for i = 1, n do idem[tonumber(ARGV[last + 2 + i])] = KEYS[6 + i] end
 end
 
 -- first returns the mid that was stored with an idempotency key, nil: it is new.
@@ -64,8 +68,8 @@ local function put(i)
 end
 
 local firsts = {}
-for i = 4, last, 9 do
-  local n = (i - 4) / 9 + 1
+for i = 5, last, 9 do
+  local n = (i - 5) / 9 + 1
   local name = idem[n]
   local m = name and first(name)
   if m then
@@ -75,7 +79,7 @@ for i = 4, last, 9 do
     refused = not put(i)
     if name and not refused then know(name, ARGV[i]) end
   end
-  if refused and #KEYS == 5 then break end
+  if refused and #KEYS == 6 then break end
 end
 if stored > 0 then
   rec.exists, rec.used = true, now

@@ -5,6 +5,7 @@ local S = KEYS[2] -- stream of messages: p(rev) x (expires) g(id) f(orm) v (payl
 local X = KEYS[3] -- sorted set of those mids that expire before an older message does, by when
 local G = KEYS[4] -- hash, by group: "LAST READ CONSUMERS"
 local C = KEYS[5] -- hash, by group and consumer: when it was seen
+local O = KEYS[6] -- who owns the key, "EPOCH NAME": no part of the record, and there whatever becomes of it; Redis forgets it after a week
 local now, since = tonumber(ARGV[1]), ARGV[2]
 local call = redis.call
 
