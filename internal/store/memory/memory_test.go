@@ -42,7 +42,22 @@ func TestForgets(t *testing.T) {
 	if err := s.PutToken(ctx, "old", [32]byte{}, time.Minute, now.Add(time.Minute)); err != nil {
 		t.Fatalf("PutToken: %v", err)
 	}
-	now = now.Add(30 * 24 * time.Hour)
+	own := func(name string) error {
+		_, err := s.Own(ctx, "owned", channel.Owner{Name: name, Epoch: 1})
+		return err
+	}
+	if err := own("a"); err != nil {
+		t.Fatalf("Own: %v", err)
+	}
+	now = now.Add(7*24*time.Hour - time.Minute)
+	if err := own("b"); err == nil {
+		t.Error("Own by another one within a week = nil, want an error")
+	}
+	now = now.Add(2 * time.Minute)
+	if err := own("b"); err != nil {
+		t.Errorf("Own by another one after a week = %v", err)
+	}
+	now = now.Add(23*24*time.Hour - time.Minute)
 	add("a", message.Never)
 	wantKeys("a", "kept", "old")
 	now = now.Add(2 * time.Minute)

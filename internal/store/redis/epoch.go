@@ -37,9 +37,15 @@ func (s *Store) SetMidLimit(ctx context.Context, node string, limit int64) error
 // epochName is where the limits are in a Redis Cluster: an epoch begins, and limits stand still, at once.
 func (s *Store) epochName() string { return s.cfg.Prefix + "epoch{" + s.limitsName() + "}" }
 
-// BeginEpoch implements channel.Epochs. Other than a limit, an epoch waits for replicas: limits would be moved in the earlier one, beyond the floor,
-// by those who know nothing of it when a failover has taken it, while who began it mints from there on.
+// BeginEpoch implements channel.Epochs. Other than a limit, an epoch waits for replicas, here and where SetLimitIn tells of it: when a failover takes it,
+// limits are moved in the earlier one again, beyond the floor from which those who had entered it mint. Replicas are asked before, too, since all are shut out of the
+// earlier epoch by one that nobody may enter.
 func (s *Store) BeginEpoch(ctx context.Context, known int64) (channel.Epoch, error) {
+	if s.cfg.WaitReplicas > 0 {
+		if _, err := s.firmEpoch(ctx); err != nil {
+			return channel.Epoch{}, fmt.Errorf("begin an epoch after %d: %w", known, err)
+		}
+	}
 	reply, err := s.run(ctx, beginEpochScript, []string{s.limitsName(), s.epochName()}, strconv.FormatInt(known, 10))
 	if err != nil {
 		return channel.Epoch{}, fmt.Errorf("begin an epoch after %d: %w", known, err)
@@ -47,16 +53,40 @@ func (s *Store) BeginEpoch(ctx context.Context, known int64) (channel.Epoch, err
 	return parseEpoch(reply)
 }
 
-// SetLimitIn implements channel.Epochs.
+// SetLimitIn implements channel.Epochs. Only a later epoch waits for replicas, not the limit.
 func (s *Store) SetLimitIn(ctx context.Context, epoch int64, node string, limit int64) (channel.Epoch, error) {
-	reply, err := s.run(ctx, setLimitInScript, []string{s.limitsName(), s.epochName()}, strconv.FormatInt(epoch, 10), node, formatMid(limit))
+	e, err := s.setLimitIn(ctx, epoch, node, limit)
+	if err == nil && e.Number > epoch && s.cfg.WaitReplicas > 0 {
+		var firm channel.Epoch
+		if firm, err = s.firmEpoch(ctx); err == nil && firm.Number < e.Number {
+			err = fmt.Errorf("%w: epoch %d was lost", channel.ErrUnavailable, e.Number)
+		}
+		e = firm
+	}
 	if err != nil {
 		return channel.Epoch{}, fmt.Errorf("mid limit of %q in epoch %d: %w", node, epoch, err)
+	}
+	return e, nil
+}
+
+func (s *Store) setLimitIn(ctx context.Context, epoch int64, node string, limit int64) (channel.Epoch, error) {
+	reply, err := s.run(ctx, setLimitInScript, []string{s.limitsName(), s.epochName()}, strconv.FormatInt(epoch, 10), node, formatMid(limit))
+	if err != nil {
+		return channel.Epoch{}, err
 	}
 	return parseEpoch(reply)
 }
 
-// parseEpoch reads what begins with number and floor.
+// firmEpoch returns the epoch that is, which no failover takes. Number 0: none.
+func (s *Store) firmEpoch(ctx context.Context) (channel.Epoch, error) {
+	reply, err := s.readKept(ctx, s.limitsName(), s.client.B().Hmget().Key(s.epochName()).Field("number", "floor").Build())
+	if err != nil {
+		return channel.Epoch{}, err
+	}
+	return parseEpoch(reply)
+}
+
+// parseEpoch reads number and floor.
 func parseEpoch(reply rueidis.RedisMessage) (channel.Epoch, error) {
 	values, err := reply.AsIntSlice()
 	if err != nil {

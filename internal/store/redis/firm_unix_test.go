@@ -72,9 +72,17 @@ func TestWhatIsAcknowledgedIsReplicated(t *testing.T) {
 			_, err := s.CreateConsumer(ctx, "k", "device", "app")
 			return err
 		},
-		"Ack":         func(ctx context.Context) error { _, err := s.Ack(ctx, "k", "device", mid); return err },
-		"Delete":      func(ctx context.Context) error { _, err := s.Delete(ctx, "k", mid); return err },
-		"PutToken":    func(ctx context.Context) error { return s.PutToken(ctx, "k", [32]byte{1}, time.Hour, time.Now()) },
+		"Ack":      func(ctx context.Context) error { _, err := s.Ack(ctx, "k", "device", mid); return err },
+		"Delete":   func(ctx context.Context) error { _, err := s.Delete(ctx, "k", mid); return err },
+		"PutToken": func(ctx context.Context) error { return s.PutToken(ctx, "k", [32]byte{1}, time.Hour, time.Now()) },
+		"Own": func(ctx context.Context) error {
+			_, err := s.Own(ctx, "k", channel.Owner{Name: "a", Epoch: 1})
+			return err
+		},
+		"Own again": func(ctx context.Context) error {
+			_, err := s.Own(ctx, "k", channel.Owner{Name: "a", Epoch: 1})
+			return err
+		},
 		"DeleteToken": func(ctx context.Context) error { _, err := s.DeleteTokens(ctx, "k", [32]byte{1}); return err },
 	}
 	replica.Pause()
@@ -89,7 +97,7 @@ func TestWhatIsAcknowledgedIsReplicated(t *testing.T) {
 		t.Errorf("SetMidLimit = %v: without it no node pushes anything, whatever server has it", err)
 	}
 	replica.Resume()
-	for _, name := range []string{"Ack", "Delete", "PutToken", "DeleteToken"} {
+	for _, name := range []string{"Ack", "Delete", "PutToken", "Own", "DeleteToken"} {
 		if err := calls[name](t.Context()); err != nil {
 			t.Errorf("%s = %v when the replica is there again", name, err)
 		}
@@ -121,6 +129,43 @@ func TestAReadForReleaseNeedsReplicasNow(t *testing.T) {
 	replica.Resume()
 	if n, err := read(20 * time.Second); n != 1 || err != nil {
 		t.Errorf("RangeFirm when it does again = %d messages, %v, want 1", n, err)
+	}
+}
+
+// TestEpochsAreReplicated: nobody enters an epoch that a failover may take, by beginning it or by being told of it. Limits are moved in the one that is all the same.
+func TestEpochsAreReplicated(t *testing.T) {
+	t.Parallel()
+	master := redisserver.Start(t)
+	replica := redisserver.StartReplica(t, master)
+	s, c := mustOpen(t, redis.Config{Addresses: []string{master.Addr}, WaitReplicas: 1}), raw(t, master.Addr)
+	if e, err := s.BeginEpoch(t.Context(), 0); err != nil || e.Number != 1 {
+		t.Fatalf("BeginEpoch = %+v, %v, want number 1", e, err)
+	}
+	soon := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	replica.Pause()
+	if e, err := s.BeginEpoch(soon(), 1); !errors.Is(err, channel.ErrUnavailable) {
+		t.Errorf("BeginEpoch = %+v, %v though no replica would have it, want ErrUnavailable", e, err)
+	}
+	if e, err := s.SetLimitIn(t.Context(), 1, "n", 1000); err != nil || e.Number != 1 {
+		t.Errorf("SetLimitIn = %+v, %v, want it in 1: one that nobody could enter was not begun", e, err)
+	}
+	send(t, c, "HSET", "gopush:epoch{gopush:midlimits}", "number", "2", "floor", "0000000000000001000") // its replica went away in that moment
+	if e, err := s.SetLimitIn(soon(), 1, "n", 2000); !errors.Is(err, channel.ErrUnavailable) {
+		t.Errorf("SetLimitIn = %+v, %v in an earlier epoch than one that no replica has, want ErrUnavailable", e, err)
+	}
+	if e, err := s.SetLimitIn(t.Context(), 2, "m", 2000); err != nil || e.Number != 2 {
+		t.Errorf("SetLimitIn = %+v, %v in the epoch that is, want it in 2, whatever server has it", e, err)
+	}
+	replica.Resume()
+	if e, err := s.SetLimitIn(t.Context(), 1, "n", 3000); err != nil || e != (channel.Epoch{Number: 2, Floor: 1000}) {
+		t.Errorf("SetLimitIn = %+v, %v when the replica is there again, want number 2, floor 1000", e, err)
+	}
+	if e, err := s.BeginEpoch(t.Context(), 2); err != nil || e != (channel.Epoch{Number: 3, Floor: 2000}) {
+		t.Errorf("BeginEpoch = %+v, %v when the replica is there again, want number 3, floor 2000", e, err)
 	}
 }
 

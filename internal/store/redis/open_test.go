@@ -194,3 +194,60 @@ func TestForgets(t *testing.T) {
 	}
 	wantLeft("gopush:t{k}", 31*day-time.Minute, 31*day)
 }
+
+// TestForgetsOwners: a week after an owner came; who owns a key already writes nothing, unless half of it is over.
+func TestForgetsOwners(t *testing.T) {
+	t.Parallel()
+	server := redisserver.Start(t)
+	s, c := mustOpen(t, redis.Config{Addresses: []string{server.Addr}}), raw(t, server.Addr)
+	const day = 24 * time.Hour
+	own := func(epoch int64, least, most time.Duration) {
+		t.Helper()
+		if _, err := s.Own(t.Context(), "k", channel.Owner{Name: "a", Epoch: epoch}); err != nil {
+			t.Fatalf("Own: %v", err)
+		}
+		ms, err := c.Do(t.Context(), c.B().Pttl().Key("gopush:o{k}").Build()).AsInt64()
+		if left := time.Duration(ms) * time.Millisecond; err != nil || left < least || left > most {
+			t.Errorf("Redis forgets the owner in %v, %v, want %v to %v", left, err, least, most)
+		}
+	}
+	forget := func(in time.Duration) {
+		t.Helper()
+		if n, err := c.Do(t.Context(), c.B().Pexpire().Key("gopush:o{k}").Milliseconds(in.Milliseconds()).Build()).AsInt64(); n != 1 || err != nil {
+			t.Fatalf("PEXPIRE = %d, %v", n, err)
+		}
+	}
+	own(1, 7*day-time.Minute, 7*day)
+	forget(4 * day)
+	own(1, 4*day-time.Minute, 4*day)
+	own(2, 7*day-time.Minute, 7*day)
+	forget(3 * day)
+	own(2, 7*day-time.Minute, 7*day)
+	if n, err := s.Delete(t.Context(), "k"); n != 0 || err != nil {
+		t.Fatalf("Delete = %d, %v", n, err)
+	}
+	if got := send(t, c, "GET", "gopush:o{k}"); got != "2 a" {
+		t.Errorf("the owner is %q, want that of epoch 2", got)
+	}
+}
+
+// TestNames: all names begin with the prefix, since a user may be allowed these alone.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	server := redisserver.Start(t)
+	c := raw(t, server.Addr)
+	send(t, c, "ACL", "SETUSER", "gopush", "on", ">secret", "+@all", "~gopush:*")
+	s := mustOpen(t, redis.Config{Addresses: []string{server.Addr}, Username: "gopush", Password: "secret"})
+	e, err := s.BeginEpoch(t.Context(), 0)
+	if err != nil {
+		t.Fatalf("BeginEpoch: %v", err)
+	}
+	if _, err := s.SetLimitIn(t.Context(), e.Number, "n", 1); err != nil {
+		t.Errorf("SetLimitIn: %v", err)
+	}
+	if _, err := s.Own(t.Context(), "k", channel.Owner{Name: "n", Epoch: e.Number}); err != nil {
+		t.Errorf("Own: %v", err)
+	}
+	mustAppend(t, s, "k")
+	mustRepeat(t, s, "k")
+}

@@ -27,6 +27,7 @@ func epochTests() map[string]func(*testing.T, Open) {
 		"owner/shuts out all of a key":         ownerShutsOut,
 		"owner/before duplicates":              ownerDuplicates,
 		"owner/large appends":                  ownerLarge,
+		"epoch/of a closed store":              epochClosed,
 	}
 	all := map[string]func(*testing.T, Open){}
 	for name, test := range tests {
@@ -190,6 +191,20 @@ func epochMany(t *testing.T, f *fixture, s channel.Epochs) {
 	for i, number := range numbers {
 		if number != int64(i+1) {
 			t.Fatalf("epochs %v, want each once", numbers)
+		}
+	}
+}
+
+func epochClosed(t *testing.T, f *fixture, s channel.Epochs) {
+	if err := f.s.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	_, beginErr := s.BeginEpoch(f.ctx, 0)
+	_, limitErr := s.SetLimitIn(f.ctx, 0, "a", mid(1))
+	_, ownErr := s.Own(f.ctx, "k", channel.Owner{Name: "a", Epoch: 1})
+	for i, err := range []error{beginErr, limitErr, ownErr} {
+		if !errors.Is(err, channel.ErrUnavailable) {
+			t.Errorf("call %d after Close = %v, want ErrUnavailable", i, err)
 		}
 	}
 }
@@ -389,4 +404,26 @@ func ownerLarge(t *testing.T, f *fixture, s channel.Epochs) {
 		}
 	}
 	f.wantResults(as("a", 6, entries...), results...)
+}
+
+// enter has a own e in epoch 3, where the store knows such things.
+func (f *fixture) enter() {
+	f.t.Helper()
+	if s, ok := f.s.(channel.Epochs); ok {
+		e, err := s.BeginEpoch(f.ctx, 2)
+		f.wantEpoch("BeginEpoch", e, err, 3, mid(100))
+		f.own(s, "e", "a", 3, 0)
+	}
+}
+
+// wantEntered checks that what enter did is so still.
+func (f *fixture) wantEntered() {
+	f.t.Helper()
+	if s, ok := f.s.(channel.Epochs); ok {
+		e, err := s.SetLimitIn(f.ctx, 2, "a", mid(200))
+		f.wantEpoch("SetLimitIn in an earlier epoch", e, err, 3, mid(100))
+		f.own(s, "e", "b", 3, 3)
+		f.wantAppend(as("b", 3, f.entry("e", 0, -1, time.Hour)), 3)
+		f.own(s, "e", "a", 3, 0)
+	}
 }

@@ -41,6 +41,7 @@ func reopen(t *testing.T, open Open) {
 	n, err = f.s.Delete(f.ctx, "idem")
 	f.wantCount("Delete", n, err, 2)
 	before := f.info("k")
+	f.enter()
 
 	for range 2 {
 		if err := f.s.Close(); err != nil {
@@ -70,6 +71,7 @@ func reopen(t *testing.T, open Open) {
 		f.wantConsumers("g", message.Consumer{Name: "c", Pending: 2, Seen: seen})
 		f.wantTokens("k", map[byte]time.Duration{1: time.Hour})
 		f.wantLimit(mid(100))
+		f.wantEntered()
 	}
 	got := f.s.Append(f.ctx, []channel.Entry{f.entry("k", 7, 5, time.Hour)})
 	f.wantErrors(got, channel.ErrOrder)
