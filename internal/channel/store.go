@@ -143,10 +143,10 @@ type Epochs interface {
 	// BeginEpoch begins an epoch after known, and after all that were begun, and returns it.
 	BeginEpoch(ctx context.Context, known int64) (Epoch, error)
 	// SetLimitIn is SetMidLimit in an epoch, and returns the epoch that is: where that is a later one the limit is not set. An epoch that the store has
-	// lost is the one that is again.
+	// lost is the one that is again, with a floor that may be higher than before, as high as limit even: whoever is in it mints above that from then on.
 	SetLimitIn(ctx context.Context, epoch int64, node string, limit int64) (Epoch, error)
 	// Own has owner own key from now on, unless the error is *Owned, and returns what Info does. It is durable when it returns. An owner is forgotten a week after
-	// it came.
+	// it came, or came again in the second half of it.
 	Own(ctx context.Context, key string, owner Owner) (Info, error)
 }
 

@@ -102,6 +102,14 @@ func TestWhatIsAcknowledgedIsReplicated(t *testing.T) {
 			t.Errorf("%s = %v when the replica is there again", name, err)
 		}
 	}
+	eventually(t, "the replica has acknowledged all that the master has", func() bool { return acknowledged(t, master.Addr) })
+	replica.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := calls["Own again"](ctx); !errors.Is(err, channel.ErrUnknown) {
+		t.Errorf("Own = %v by who owns the key already, though no replica says so now, want ErrUnknown", err)
+	}
+	replica.Resume()
 }
 
 // TestAReadForReleaseNeedsReplicasNow: it is not enough that replicas had all that the server has. They had that, too, of a master that was halted while one of
