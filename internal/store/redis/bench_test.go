@@ -21,14 +21,16 @@ import (
 //	go test -bench Append -run '^$' ./internal/store/redis
 func BenchmarkAppend(b *testing.B) {
 	for _, batch := range []int{1, 64} {
-		b.Run(fmt.Sprintf("append/batch=%d", batch), func(b *testing.B) { benchAppend(b, batch, 1000) })
+		b.Run(fmt.Sprintf("append/batch=%d", batch), func(b *testing.B) { benchAppend(b, batch, 1000, nil) })
+		b.Run(fmt.Sprintf("owned/batch=%d", batch), func(b *testing.B) { benchAppend(b, batch, 1000, &channel.Owner{Name: "node-1/0123456789", Epoch: 1}) })
 		b.Run(fmt.Sprintf("xadd/batch=%d", batch), func(b *testing.B) { benchXADD(b, batch, 1000) })
 	}
 }
 
 const benchKeys = 1024
 
-func benchAppend(b *testing.B, batch, most int) {
+// benchAppend appends as owner, who owns all the keys; nil: nobody asks.
+func benchAppend(b *testing.B, batch, most int, owner *channel.Owner) {
 	server := redisserver.Start(b)
 	s, err := redis.Open(redis.Config{Addresses: []string{server.Addr}, MaxStoredPerKey: most})
 	if err != nil {
@@ -38,6 +40,12 @@ func benchAppend(b *testing.B, batch, most int) {
 	keys, last := make([]string, benchKeys), make([]int64, benchKeys)
 	for i := range keys {
 		keys[i] = fmt.Sprint("key ", i)
+		if owner == nil {
+			continue
+		}
+		if _, err := s.Own(b.Context(), keys[i], *owner); err != nil {
+			b.Fatal(err)
+		}
 	}
 	payload, entries := make([]byte, 200), make([]channel.Entry, batch)
 	cpu, at := startCPU(b, server.Addr), 0
@@ -48,6 +56,7 @@ func benchAppend(b *testing.B, batch, most int) {
 			at++
 			mid := message.NextMid(now, last[k])
 			entries[i].Message = message.Message{Key: keys[k], Mid: mid, Prev: last[k], Expires: now.Add(time.Hour), Payload: payload}
+			entries[i].Owner = owner
 			last[k] = mid
 		}
 		for _, err := range s.Append(b.Context(), entries) {
