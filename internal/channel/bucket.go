@@ -13,6 +13,7 @@ type bucket struct {
 	peak     int                 // most channels since channels was made; guarded by mu
 	kept     [keptChannels]kept  // unused channels that stay for a while; guarded by mu
 	oldest   int                 // the one of kept that goes next; guarded by mu
+	fresh    state               // of a channel when it is made; set at Open, never changed
 	last     int64               // no key without a channel here has had a mid above it, but for stored ones; guarded by mu
 }
 
@@ -54,7 +55,7 @@ func (b *bucket) open(hash uint64, key string) *Channel {
 	if c := b.find(hash, key); c != nil {
 		return c
 	}
-	c := &Channel{key: key, next: b.channels[hash], released: b.last}
+	c := &Channel{key: key, next: b.channels[hash], released: b.last, state: b.fresh}
 	b.channels[hash] = c
 	b.peak = max(b.peak, len(b.channels))
 	return c

@@ -34,7 +34,7 @@ func (h *Hub) takePushes(b *batch, w *work) {
 
 // buildEntries gives the pushes of w mids and makes the stored ones entries of b. What leaves w
 // here: stored pushes that cannot be stored, which fail, and live-only ones before all entries. From a live-only one on for
-// which the mid limit has to be moved, all wait for another turn.
+// which the mid limit has to be moved, or one for which the key has to be owned, all wait for another turn.
 func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 	now := h.clock.now() // not before any of them came
 	w.channel.trustStore()
@@ -55,7 +55,7 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 			continue
 		}
 		err := h.mintNext(w, newest, p, now)
-		if errors.Is(err, errLimit) && p.push.Expire == 0 && p.fenced < maxFenced {
+		if (errors.Is(err, errLimit) && p.push.Expire == 0 || errors.Is(err, errUnowned)) && p.fenced < maxFenced {
 			w.requeue(w.pushes[i:])
 			break
 		}
@@ -71,7 +71,7 @@ func (h *Hub) buildEntries(b *batch, w *work) (touched SinkSet) {
 			p.fail(err)
 			touched |= p.call.from
 		case p.push.Expire > 0:
-			b.add(p, prev)
+			b.add(p, prev, h.owner())
 			kept, prev = append(kept, p), p.mid
 		case len(b.entries) > first:
 			kept = append(kept, p)
@@ -89,13 +89,16 @@ func (h *Hub) mintNext(w *work, newest int64, p *pending, now time.Time) error {
 	if p.push.Expire == 0 {
 		return h.mintLive(w.bucket, w.channel, newest, p, now)
 	}
+	if w.channel.state&unowned != 0 {
+		return errUnowned
+	}
 	return h.mint(w.bucket, newest, p, now)
 }
 
 // add makes p, which has its mid, an entry.
-func (b *batch) add(p *pending, prev int64) {
+func (b *batch) add(p *pending, prev int64, owner *Owner) {
 	b.entries = append(b.entries, Entry{
-		IdemKey: p.push.IdemKey, Trim: p.push.Trim,
+		IdemKey: p.push.IdemKey, Trim: p.push.Trim, Owner: owner,
 		Message: message.Message{
 			Key: p.push.Key, Mid: p.mid, Prev: prev, GID: p.push.GID, Expires: p.expires(), Form: p.push.Form, Payload: p.push.Payload,
 		},

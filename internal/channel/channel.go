@@ -55,7 +55,7 @@ type Channel struct {
 	pattern bool // key is one; guarded by the lock of the patterns, in no bucket
 }
 
-type state uint8
+type state uint16
 
 const (
 	loaded    state = 1 << iota // stored is known
@@ -66,10 +66,14 @@ const (
 	relayed                     // another node gives its messages their order: they come by Feed. It stays until Unrelay
 	placed                      // with relayed: released is a place in that order
 	behind                      // the store may hold what was not released, and nobody will say so: read on from released
+	unowned                     // others may give the key's messages their order: the store is to be asked first
 )
 
 // certain tells whether what is known of the store holds.
 func (s state) certain() bool { return s&(loaded|doubtful|relayed|behind) == loaded }
+
+// minting tells whether messages can be given their order.
+func (s state) minting() bool { return s.certain() && s&unowned == 0 }
 
 // withoutPlace takes away what is known of what was released and stored.
 const withoutPlace = ^(loaded | used | doubtful | placed | behind)

@@ -24,7 +24,6 @@ const (
 	sharedAhead   = 2 * time.Second
 	sharedRenew   = time.Second
 	sharedReserve = 250 * time.Millisecond
-	raiseAhead    = 100 * time.Millisecond
 )
 
 // clock mints mids. It mints none above a limit that the store has first been told, so that
@@ -33,6 +32,7 @@ type clock struct {
 	now   func() time.Time
 	node  string
 	store Limits // nil: nothing outlives the process
+	epoch *epoch // nil: the store is this node's alone
 
 	ahead, renewAt, reserve int64 // limitAhead, limitRenew, limitReserve in ticks of a mid; set at start, never changed
 
@@ -59,37 +59,21 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 		return k, nil
 	}
 	k.store = limits
-	if err := k.raise(ctx); err != nil {
+	limit, err := limits.MidLimit(ctx)
+	if err != nil {
 		return k, err
 	}
+	k.floor.Store(limit)
 	if cfg.Owns == nil {
 		return k, k.advance(ctx, 0)
 	}
+	if epochs, ok := cfg.Store.(Epochs); ok {
+		k.epoch = newEpoch(epochs, cfg.StoreTimeout)
+	}
 	// No further than the clock: others begin above it. There are some mids below for who is pushed to first when the store is away; a node
 	// that cannot write now begins without.
-	_ = k.move(ctx, message.MidAt(k.now()), 0, 0)
+	_ = k.move(ctx, max(limit, message.MidAt(k.now())), 0, 0)
 	return k, nil
-}
-
-// raise reads the limits that were written, and mints above them from now on.
-func (k *clock) raise(ctx context.Context) error {
-	if k.store == nil {
-		return nil
-	}
-	limit, err := k.store.MidLimit(ctx)
-	if err != nil {
-		return err
-	}
-	// The limit first: with the floor above it no mid could be minted meanwhile. And only by little: nodes that raise after each
-	// other are not to drive each other ahead of the clock.
-	if limit > message.MidAt(k.now()) {
-		if err := k.move(ctx, limit, midsOf(raiseAhead), midsOf(raiseAhead)); err != nil {
-			return err
-		}
-	}
-	for floor := k.floor.Load(); floor < limit && !k.floor.CompareAndSwap(floor, limit); floor = k.floor.Load() {
-	}
-	return nil
 }
 
 // most returns a mid that no clock which is not far from this one has passed.
@@ -126,10 +110,17 @@ func (k *clock) move(ctx context.Context, least, enough, ahead int64) error {
 	if least <= k.limit.Load()-enough {
 		return nil // somebody else did it meanwhile
 	}
-	limit := least + ahead
-	err := k.store.SetMidLimit(ctx, k.node, limit)
+	err := k.set(ctx, least+ahead)
 	k.stuck.Store(err != nil)
-	if err != nil {
+	return err
+}
+
+// set makes limit durable, and allows mids up to it. mu is held.
+func (k *clock) set(ctx context.Context, limit int64) error {
+	if k.epoch != nil {
+		return k.setIn(ctx, Epoch{Number: k.epoch.owner.Load().Epoch}, limit)
+	}
+	if err := k.store.SetMidLimit(ctx, k.node, limit); err != nil {
 		return err
 	}
 	k.limit.Store(limit)

@@ -91,6 +91,12 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	for i := range h.buckets {
 		h.buckets[i].channels = make(map[uint64]*Channel)
 		h.buckets[i].last = k.floor.Load()
+		if k.epoch != nil {
+			h.buckets[i].fresh = unowned
+		}
+	}
+	if k.epoch != nil {
+		k.epoch.disown = h.disown
 	}
 	h.patterns.most = cfg.MaxPatterns
 	h.loading.init()

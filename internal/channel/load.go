@@ -11,7 +11,7 @@ import (
 )
 
 // A loader takes channels of which the store has to be asked something before their pushes can have mids:
-// what it knows of the key, the first time and when that is in doubt, or to move the mid limit. It
+// what it knows of the key, the first time and when that is in doubt, whether this node owns it, or to move the mid limit. It
 // releases the live-only pushes that no stored one stands before, so that they do not wait for what is stored of
 // other keys, and hands the rest to the appender.
 
@@ -31,7 +31,8 @@ func (h *Hub) runLoader() {
 func (h *Hub) load(at place) {
 	err := h.prepare(at)
 	at.bucket.mu.Lock()
-	touched := h.releaseFirst(at, err)
+	touched := at.channel.failUnowned(err)
+	touched |= h.releaseFirst(at, err)
 	if at.channel.waits() {
 		h.appending.again(at.channel)
 	} else {
@@ -53,15 +54,21 @@ func (h *Hub) placeOf(c *Channel) place {
 	return place{c, hash, h.bucketOf(hash)}
 }
 
-// prepare does what may block before mids are given: it learns what the store knows of the
-// channel, if that is not known yet or is in doubt, and moves the mid limit, if it is in the way: or it fails
-// with errLimit.
-func (h *Hub) prepare(at place) error {
+// prepare does what may block before mids are given: it has this node own the key, if anything is pushed to it; learns what the store knows of the
+// channel, if that is not known yet or is in doubt; and moves the mid limit, if it is in the way. Or it fails: with errLimit, or since the key is not owned.
+func (h *Hub) prepare(at place) (err error) {
+	ctx, cancel := h.untilTimeout(at)
+	defer cancel()
+	at.bucket.mu.Lock()
+	wants := at.channel.wantsOwner()
+	at.bucket.mu.Unlock()
+	var owner *Owner
+	if wants {
+		owner, err = h.ownFor(ctx, at)
+	}
 	at.bucket.mu.Lock()
 	state, from, readsOn := at.channel.state, at.channel.stored, h.readsOn(at.channel)
 	at.bucket.mu.Unlock()
-	ctx, cancel := h.untilTimeout(at)
-	defer cancel()
 	if !state.certain() && !readsOn {
 		readsOn = h.learn(ctx, at, state, from)
 	}
@@ -69,15 +76,18 @@ func (h *Hub) prepare(at place) error {
 		_ = h.readOn(ctx, at) // what it did not see is looked for again
 	}
 	at.bucket.mu.Lock()
+	if owner != nil {
+		err = h.owned(at.channel, owner)
+	}
 	waits, need := at.channel.waits(), int64(0)
 	if waits {
 		need = at.mostMid(h.clock.now())
 	}
 	at.bucket.mu.Unlock()
-	if waits && h.clock.reach(ctx, need) != nil {
+	if err == nil && waits && h.clock.reach(ctx, need) != nil {
 		return errLimit
 	}
-	return nil
+	return err
 }
 
 // untilTimeout returns a context that ends when the oldest push that waits in the channel has
@@ -221,14 +231,17 @@ func (h *Hub) takeLast(at place, last, found int64) (touched SinkSet) {
 }
 
 // releaseFirst releases the live-only pushes of the channel that no stored one stands before. Those for which the
-// mid limit has to be moved wait on, or fail with unmoved, why it cannot be. The bucket is locked.
-func (h *Hub) releaseFirst(at place, unmoved error) (touched SinkSet) {
+// mid limit has to be moved, or the key to be owned, wait on, or fail with why it cannot be. The bucket is locked.
+func (h *Hub) releaseFirst(at place, why error) (touched SinkSet) {
 	now := h.clock.now() // not before any of them came
 	for c := at.channel; c.waits() && c.extra.queue[0].push.Expire == 0; {
 		p := c.extra.queue[0]
 		err := h.mintLive(at.bucket, c, c.newest(), p, now)
-		if errors.Is(err, errLimit) && unmoved == nil {
+		if (errors.Is(err, errLimit) || errors.Is(err, errUnowned)) && why == nil {
 			return touched
+		}
+		if errors.Is(err, errUnowned) {
+			err = why
 		}
 		c.extra.queue = c.extra.queue[1:]
 		touched |= p.call.from

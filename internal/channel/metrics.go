@@ -23,6 +23,7 @@ func (s *Stats) Register(reg prometheus.Registerer) {
 	counter(reg, "gopush_resumes_total", "Subscriptions that read what they missed.", nil, &s.Resumes)
 	counter(reg, "gopush_resume_gaps_total", "Notices that messages after a resumed position are gone.", nil, &s.Gaps)
 	counter(reg, "gopush_appends_fenced_total", "Appends that met another owner's message and were done again.", nil, &s.Fenced)
+	counter(reg, "gopush_keys_disowned_total", "Times that another node was found to own a key that this one was to give its messages their order.", nil, &s.Disowned)
 	counter(reg, "gopush_messages_late_total", "Messages found in the store after later ones were released: not posted.", nil, &s.Late)
 	counter(reg, "gopush_cluster_relay_gaps_total", "Keys whose subscribers were closed, so that they resume, because what this node missed is gone from the store.", nil, &s.Torn)
 	counter(reg, "gopush_prev_unknown_total", "Live-only messages sent while the key's last stored mid could not be read.", nil, &s.Unresolved)

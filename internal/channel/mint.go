@@ -50,8 +50,11 @@ func (h *Hub) mint(b *bucket, newest int64, p *pending, now time.Time) error {
 func (h *Hub) mintLive(b *bucket, c *Channel, newest int64, p *pending, now time.Time) error {
 	if c.subscribers() > 0 {
 		p.unseen = false
+		if c.state&unowned != 0 {
+			return errUnowned
+		}
 		if doubt := c.doubt(); doubt > 0 && newest == c.newest() {
-			return p.mintBelow(doubt, newest)
+			return p.mintBelow(doubt, max(newest, h.clock.floor.Load()))
 		}
 		return h.mint(b, newest, p, now)
 	}

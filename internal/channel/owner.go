@@ -128,10 +128,6 @@ func (c *Channel) weigh(sink SinkID, n int) {
 	}
 }
 
-// Raise has this node mint mids above all that any node may have minted: it is called when this node may have come to own
-// keys of others.
-func (h *Hub) Raise(ctx context.Context) error { return h.clock.raise(ctx) }
-
 // Strays waits for keys to which this node appended though another one owns them, and returns them: their owner is to look
 // into the store. None: ctx has ended.
 func (h *Hub) Strays(ctx context.Context) []string { return h.strays.take(ctx) }

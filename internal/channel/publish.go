@@ -11,6 +11,9 @@ import (
 // errLimit is what a push fails with that would need a mid above the limit.
 var errLimit = fmt.Errorf("%w: the mid limit could not be renewed", ErrUnavailable)
 
+// errUnowned is what a push fails with whose key another node may own.
+var errUnowned = fmt.Errorf("%w: the node does not own the key", ErrUnavailable)
+
 // errDoubt is what a live-only push fails with that would hide a stored message.
 var errDoubt = fmt.Errorf("%w: the store does not say whether a message before it is stored", ErrUnavailable)
 
@@ -94,7 +97,7 @@ func (h *Hub) startOne(p *pending) (touched SinkSet) {
 	switch {
 	case atOnce && unheard(c) && h.mintUnseen(b, p, now):
 		touched = h.releaseUnseen(p)
-	case atOnce && c != nil && c.idle() && c.state.certain() && h.mint(b, c.newest(), p, now) == nil:
+	case atOnce && c != nil && c.idle() && c.state.minting() && h.mint(b, c.newest(), p, now) == nil:
 		touched = h.releaseLive(c, p)
 	default:
 		c = b.open(hash, p.push.Key)
@@ -147,7 +150,7 @@ func (h *Hub) enqueue(at place, p *pending, now time.Time) {
 // ready tells whether the store need not be asked before pushes of the channel have mids. The bucket is
 // locked.
 func (h *Hub) ready(at place, now time.Time) bool {
-	return at.channel.state.certain() && h.clock.reaches(now, at.mostMid(now))
+	return at.channel.state.minting() && h.clock.reaches(now, at.mostMid(now))
 }
 
 // unheard tells whether nobody subscribes to the key with channel c (nil: it has none) and nothing of

@@ -121,8 +121,12 @@ func (h *Hub) findGap(ctx context.Context, key string, mid, last, since int64, p
 func (h *Hub) Position() int64 {
 	now := h.clock.now()
 	position := h.clock.time(now)
-	if h.cfg.Owns != nil && h.clock.late(now) && h.storeHealthy() {
-		position = max(position, message.MidAt(now))
+	switch {
+	case h.cfg.Owns == nil:
+	case h.clock.late(now) && h.storeHealthy():
+		position = message.MidAt(now)
+	default:
+		position = min(position, message.MidAt(now)) // others may not be in an epoch yet whose floor is ahead of the clock
 	}
 	return align(position) - message.MidStep
 }

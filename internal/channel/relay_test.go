@@ -606,7 +606,7 @@ func TestWhoSubscribesToANewOwnerThatKnowsNothingSeesWhatTheOldOneStores(t *test
 }
 
 // However links break and owners change, also while two believe that they own a key, subscribers are posted every stored
-// message that was acknowledged, in one order, each once.
+// message that was acknowledged, in one order, each once, whatever is live only among them.
 func TestSubscribersSeeAllThroughChangesOfOwner(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(30) {
@@ -636,7 +636,11 @@ func throughChanges(t *testing.T, random *rand.Rand) {
 	for i, m := range all {
 		pushers.Go(func() {
 			for n := 0; pushing.Err() == nil; n++ {
-				if r := m.push(t, "k", fmt.Sprintf("%s%d ", m.name, n), time.Minute); r.Err == nil {
+				expire := time.Minute
+				if n%3 > 0 {
+					expire = 0
+				}
+				if r := m.push(t, "k", fmt.Sprintf("%s%d ", m.name, n), expire); r.Err == nil && r.Stored {
 					mu.Lock()
 					acknowledged[r.Mid] = true
 					mu.Unlock()
@@ -666,9 +670,6 @@ func throughChanges(t *testing.T, random *rand.Rand) {
 			all[1-owner].follow(t, all[owner], "k")
 		case 2: // one learns first that the other is the owner now
 			owner = 1 - owner
-			if err := all[owner].Raise(t.Context()); err != nil {
-				t.Fatal(err)
-			}
 			m := all[random.IntN(2)]
 			m.owner.Store(&all[owner].name)
 			m.Reown()

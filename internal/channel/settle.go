@@ -100,6 +100,10 @@ func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
 			p.repeatsAs(first)
 			p.answerDuplicate()
 			repeated = true
+		case isOwned(err) && broken == nil && p.fenced < maxFenced:
+			w.channel.state |= unowned
+			w.requeueFrom(i, 0)
+			return touched, false
 		case errors.Is(err, ErrOrder) && broken == nil && repeated:
 			w.requeueFrom(i, 0)
 			return touched, false

@@ -20,6 +20,7 @@ type Stats struct {
 	Unknown    atomic.Int64 // stored pushes whose outcome the store did not tell in time
 	Skipped    atomic.Int64 // pushes not tried because an earlier one of the call failed
 	Fenced     atomic.Int64 // appends that met another owner's message and were done again
+	Disowned   atomic.Int64 // times that another node owned a key, and an epoch had to begin
 	Late       atomic.Int64 // messages found in the store when later ones had been released: not posted
 	Resumes    atomic.Int64 // subscriptions that read the store from a position
 	Gaps       atomic.Int64 // of these, with messages gone

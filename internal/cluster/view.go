@@ -84,9 +84,6 @@ func (c *Cluster) see(ctx context.Context, nodes []Node) {
 	}
 	c.Stats.RingChanges.Add(1)
 	c.logChange(before, v)
-	if v.self != "" {
-		c.raise(ctx)
-	}
 	c.view.Store(v)
 	c.tellOwning(v)
 	c.links.SetPeers(c.peersOf(v.nodes))
@@ -174,15 +171,6 @@ func (c *Cluster) logChange(before, v *view) {
 // sameRing tells whether each key has the owner that it had.
 func (v *view) sameRing(before *view) bool {
 	return v.self == before.self && slices.Equal(weighted(v.nodes), weighted(before.nodes))
-}
-
-// raise has the mids of this node be above those of whoever owned what it will own.
-func (c *Cluster) raise(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.StoreTimeout)
-	defer cancel()
-	if err := c.hub.Raise(ctx); err != nil {
-		c.cfg.Log.Warn("mid limits of other nodes not read: live-only messages of keys that come to this node may have lower ids than before", "err", err)
-	}
 }
 
 // weighted returns what nodes are in a ring.

@@ -1,7 +1,6 @@
 package channel_test
 
 import (
-	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,52 +9,6 @@ import (
 	"gopush/internal/message"
 	"gopush/internal/store/memory"
 )
-
-// slowLimits is a store that other nodes have limits in, and that takes its time to write one.
-type slowLimits struct {
-	*memory.Store
-	others  atomic.Int64
-	slow    atomic.Bool
-	writing chan chan struct{} // has who writes while it is slow, until they are told to go on
-}
-
-func (s *slowLimits) MidLimit(context.Context) (int64, error) { return s.others.Load(), nil }
-
-func (s *slowLimits) SetMidLimit(context.Context, string, int64) error {
-	if s.slow.Load() {
-		written := make(chan struct{})
-		s.writing <- written
-		<-written
-	}
-	return nil
-}
-
-// While a node that gains keys writes a limit above those of the others, pushes go on.
-func TestRaiseRefusesNoPush(t *testing.T) {
-	t.Parallel()
-	store := &slowLimits{Store: memory.New(memory.Config{}), writing: make(chan chan struct{})}
-	h, _ := open(t, store, 1, func(c *channel.Config) { c.Owns = func(string) bool { return true } })
-	publish(t, h, push("k", "before", time.Minute))
-	store.others.Store(message.MidAt(time.Now().Add(time.Hour)))
-	store.slow.Store(true)
-	raised := make(chan error, 1)
-	go func() { raised <- h.Raise(t.Context()) }()
-	written := <-store.writing
-	first := publish(t, h, push("k", "meanwhile", time.Minute), push("k", "live", 0))
-	store.slow.Store(false)
-	close(written)
-	if err := <-raised; err != nil {
-		t.Fatal(err)
-	}
-	if r := publish(t, h, push("k", "after", time.Minute))[0]; r.Err != nil || r.Mid <= store.others.Load() {
-		t.Errorf("a push after Raise has mid %d (%v), want one above the limit of another node, %d", r.Mid, r.Err, store.others.Load())
-	}
-	for _, r := range first {
-		if r.Err != nil {
-			t.Errorf("a push while the limit is written: %v", r.Err)
-		}
-	}
-}
 
 // unwell is a store that can be away.
 type unwell struct {

@@ -1,0 +1,205 @@
+package channel
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Of the nodes that share a store one at a time owns a key. Before a node gives the key's messages their order it has the store say so, once in an epoch:
+//
+//	unowned ─ Own ─> owned ─ an epoch begins ─> unowned
+//	           └ *Owned: another node is the owner. It is no more once an epoch has begun
+//
+// Within an epoch one process mints a key's mids. It mints above all of the epochs before, since no limit of theirs is moved any more. And it knows all that was
+// stored in them, since the store takes nothing from an owner who is none any more. So no live-only message passes a stored one that its
+// node has not seen: docs/design.md, "Cluster".
+
+const (
+	beginShare = 8                      // a node begins no more epochs within store_timeout: nodes that disagree take turns, and no mids run ahead of the clock
+	epochAhead = 100 * time.Millisecond // how far above the floor of an epoch the first limit in it is: epochs are not to drive mids ahead of the clock
+)
+
+// errUnread is what a push fails with when messages of its key cannot be read that another node stored.
+var errUnread = fmt.Errorf("%w: what another node stored for the key could not be read", ErrUnavailable)
+
+// epoch is which one a node is in.
+type epoch struct {
+	store  Epochs
+	owner  atomic.Pointer[Owner] // this process, in its epoch; 0: none yet. Who appends has it in the entries
+	disown func()                // has no key be this node's
+	every  time.Duration         // this node begins no more than one in that time; set at start, never changed
+	begun  time.Time             // when it last began one; guarded by the clock's mu
+}
+
+func newEpoch(store Epochs, timeout time.Duration) *epoch {
+	e := &epoch{store: store, disown: func() {}, every: timeout / beginShare}
+	e.owner.Store(&Owner{Name: rand.Text()})
+	return e
+}
+
+// setIn makes a limit durable in the epoch in, or in the one that is by now, and allows mids up to it. mu is held.
+func (k *clock) setIn(ctx context.Context, in Epoch, limit int64) error {
+	for {
+		is, err := k.epoch.store.SetLimitIn(ctx, in.Number, k.node, limit)
+		if err != nil {
+			return err
+		}
+		if is.Number <= in.Number {
+			k.enter(in)
+			k.limit.Store(limit)
+			return nil
+		}
+		in, limit = is, max(limit, is.Floor+midsOf(epochAhead))
+	}
+}
+
+// enter has the node be in an epoch. With the floor above the limit, as yet, nothing is minted until no key is owned from before. mu is held.
+func (k *clock) enter(in Epoch) {
+	before := k.epoch.owner.Load()
+	if in.Number == before.Epoch {
+		return
+	}
+	k.floor.Store(max(k.floor.Load(), in.Floor))
+	k.epoch.owner.Store(&Owner{Name: before.Name, Epoch: in.Number})
+	k.epoch.disown()
+}
+
+// leave has the node be in an epoch in which a key can be its own that another one owns in epoch owned: in the one that is, or in one that it
+// begins. It may fail to be one by then.
+func (k *clock) leave(ctx context.Context, owned int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	own := k.epoch.owner.Load().Epoch
+	if own < owned {
+		if err := k.set(ctx, k.limit.Load()); err != nil {
+			return err
+		}
+		own = k.epoch.owner.Load().Epoch
+		if own >= owned {
+			return nil
+		}
+	}
+	if own > owned {
+		return nil
+	}
+	return k.begin(ctx, owned)
+}
+
+// begin begins an epoch after known. mu is held.
+func (k *clock) begin(ctx context.Context, known int64) error {
+	wait := time.NewTimer(k.epoch.every - time.Since(k.epoch.begun))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	in, err := k.epoch.store.BeginEpoch(ctx, known)
+	if err != nil {
+		return err
+	}
+	k.epoch.begun = time.Now()
+	return k.setIn(ctx, in, max(k.limit.Load(), in.Floor+midsOf(epochAhead)))
+}
+
+// own has this node own key. It returns in which epoch, and what the store knows of the key.
+func (h *Hub) own(ctx context.Context, key string) (*Owner, Info, error) {
+	for {
+		owner := h.clock.epoch.owner.Load()
+		owned, info, err := (*Owned)(nil), Info{}, error(&Owned{})
+		if owner.Epoch > 0 {
+			info, err = h.clock.epoch.store.Own(ctx, key, *owner)
+		}
+		if errors.As(err, &owned) {
+			h.Stats.Disowned.Add(1)
+			err = h.clock.leave(ctx, owned.Epoch)
+		} else if err == nil {
+			return owner, info, nil
+		}
+		if err != nil {
+			return nil, Info{}, fmt.Errorf("%w: whether this node owns the key could not be settled: %v", ErrUnavailable, err) //nolint:errorlint // the push has no part in it
+		}
+	}
+}
+
+// disown has no channel's key be this node's, until the store has said so again.
+func (h *Hub) disown() {
+	for i := range h.buckets {
+		b := &h.buckets[i]
+		b.mu.Lock()
+		for _, c := range b.channels {
+			for ; c != nil; c = c.next {
+				c.state |= unowned
+			}
+		}
+		b.mu.Unlock()
+	}
+}
+
+// ownFor has this node own the key of a channel for the pushes that wait in it, or returns why not. What others have stored is to be read then.
+func (h *Hub) ownFor(ctx context.Context, at place) (*Owner, error) {
+	owner, info, err := h.own(ctx, at.channel.key)
+	if err != nil {
+		return nil, err
+	}
+	at.bucket.mu.Lock()
+	defer at.bucket.mu.Unlock()
+	if c := at.channel; c.state&doubtful == 0 && info.Last > c.stored {
+		c.state &^= loaded
+	}
+	return owner, nil
+}
+
+// owned has c be a channel whose key this node owns as owner, unless that is over, or what is stored was not read. The bucket is locked.
+func (h *Hub) owned(c *Channel, owner *Owner) error {
+	if c.state&(loaded|behind) != loaded {
+		return errUnread
+	}
+	if h.clock.epoch.owner.Load() == owner {
+		c.state &^= unowned
+	}
+	return nil
+}
+
+// owner is this process as the owner of keys; nil: the store does not ask.
+func (h *Hub) owner() *Owner {
+	if h.clock.epoch == nil {
+		return nil
+	}
+	return h.clock.epoch.owner.Load()
+}
+
+// wantsOwner tells whether the key of c has to be owned for the pushes that wait. The bucket is locked.
+func (c *Channel) wantsOwner() bool {
+	return c.state&unowned != 0 && c.waits() && (c.subscribers() > 0 || slices.ContainsFunc(c.extra.queue, (*pending).stored))
+}
+
+func (p *pending) stored() bool { return p.push.Expire > 0 }
+
+// failUnowned fails the pushes that wait and for which the key would have to be owned, if err is why it is not. The bucket is locked.
+func (c *Channel) failUnowned(err error) (touched SinkSet) {
+	if err == nil || errors.Is(err, errLimit) || !c.wantsOwner() {
+		return 0
+	}
+	heard := c.subscribers() > 0
+	c.extra.queue = slices.DeleteFunc(c.extra.queue, func(p *pending) bool {
+		switch {
+		case p.repeats:
+			p.answerDuplicate()
+		case p.stored() || heard:
+			p.fail(err)
+		default:
+			return false
+		}
+		touched |= p.call.from
+		return true
+	})
+	return touched
+}
+
+func isOwned(err error) bool { return errors.As(err, new(*Owned)) }
