@@ -56,6 +56,27 @@ func (s *shared) Info(ctx context.Context, key string) (channel.Info, error) {
 	return s.Store.Info(ctx, key)
 }
 
+func (s *shared) BeginEpoch(ctx context.Context, known int64) (channel.Epoch, error) {
+	if s.away.Load() {
+		return channel.Epoch{}, channel.ErrUnavailable
+	}
+	return s.Store.BeginEpoch(ctx, known)
+}
+
+func (s *shared) SetLimitIn(ctx context.Context, epoch int64, node string, limit int64) (channel.Epoch, error) {
+	if s.away.Load() {
+		return channel.Epoch{}, channel.ErrUnavailable
+	}
+	return s.Store.SetLimitIn(ctx, epoch, node, limit)
+}
+
+func (s *shared) Own(ctx context.Context, key string, owner channel.Owner) (channel.Info, error) {
+	if s.away.Load() {
+		return channel.Info{}, channel.ErrUnavailable
+	}
+	return s.Store.Own(ctx, key, owner)
+}
+
 // member is a hub of a cluster of hubs, which feed each other without a network.
 type member struct {
 	*channel.Hub
