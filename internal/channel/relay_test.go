@@ -568,7 +568,7 @@ func TestALivePushReachesWhoSubscribesWhileTheStoreIsAway(t *testing.T) {
 				return h, sinks[0]
 			}
 			owner, at := hub(true)
-			publish(t, owner, push("k", "before", 0))
+			publish(t, owner, push("k", "before", time.Minute))
 			s.away.Store(true)
 			clock.move(time.Minute)
 			if from == "elsewhere" {
@@ -587,8 +587,8 @@ func TestALivePushReachesWhoSubscribesWhileTheStoreIsAway(t *testing.T) {
 	}
 }
 
-// A node that was pushed nothing before the store was away has mids for live-only messages all the same.
-func TestALivePushIsTheFirstOfANode(t *testing.T) {
+// While the store is away nobody can say whose a key is that was not pushed to before: what is live only is refused if somebody would see it.
+func TestALivePushToAKeyThatIsNotOwned(t *testing.T) {
 	t.Parallel()
 	clock, s := newClock(), limited{&shared{Store: memory.New(memory.Config{})}}
 	h, sinks := open(t, s, 1, func(c *channel.Config) {
@@ -597,14 +597,23 @@ func TestALivePushIsTheFirstOfANode(t *testing.T) {
 	})
 	s.away.Store(true)
 	clock.move(time.Minute)
-	subscribe(t, h, sinks[0], "k", 1)
+	c, _, _ := subscribe(t, h, sinks[0], "k", 1)
+	heard, unheard := publish(t, h, push("k", "x", 0))[0], publish(t, h, push("unheard", "x", 0))[0]
+	if !errors.Is(heard.Err, channel.ErrUnavailable) || unheard.Err != nil {
+		t.Errorf("while the store is away: %v, want ErrUnavailable; to a key without subscribers: %v", heard.Err, unheard.Err)
+	}
+	s.away.Store(false)
 	before := int64(0)
-	for range 3 {
+	for i := range 3 {
+		s.away.Store(i > 0)
 		r := publish(t, h, push("k", "x", 0))[0]
 		if r.Err != nil || r.Mid <= before {
 			t.Errorf("receipt %+v after mid %d", r, before)
 		}
 		before = r.Mid
+	}
+	if got := sinks[0].of(c); len(got) != 3 {
+		t.Errorf("the subscriber was posted %d messages, want 3", len(got))
 	}
 }
 
