@@ -16,6 +16,9 @@ var soakTime = flag.Duration("soak", 6*time.Second, "how long peers come and go 
 // soakCrowd is how many devices TestSoak has at a time.
 var soakCrowd = flag.Int("soak-devices", 0, "devices at a time in TestSoak; 0: 100, or 1000 where it takes more than a minute")
 
+// soakRest is how long everybody of TestSoak does nothing between two things that he does.
+var soakRest = flag.Duration("soak-rest", 0, "how long everybody in TestSoak rests at most between two visits or the like: a soak beside other work")
+
 // Peers come and go under load, well and badly behaved. No device misses a message, gets one twice or
 // out of order, and when all have left nothing is left of them: the node is what it was when the
 // first had come and gone.
@@ -26,6 +29,7 @@ func TestSoak(t *testing.T) {
 			t.Parallel()
 			n := serve(t, "--engine", engine, "--cache-bytes", "1MiB", "--max-pending-bytes", "256KiB", "--first-packet-timeout", patience.String())
 			s := newSoak(n, soakDevices())
+			s.rest = *soakRest
 			s.run(min(*soakTime/2, time.Minute))
 			time.Sleep(min(*soakTime/20, 15*time.Second)) // memory goes back to the system in the node's own time
 			before := n.footprint()

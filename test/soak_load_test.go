@@ -89,8 +89,12 @@ func (s *soak) broadcast(ctx context.Context) error {
 
 // flood pushes more than the system takes for those who stare.
 func (s *soak) flood(ctx context.Context) error {
-	pause(ctx, 100*time.Millisecond)
-	return s.n.tryPush(toSlack, strings.Repeat("x", 512<<10), "?expire=0")
+	for large := strings.Repeat("x", 512<<10); ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
+		if err := s.n.tryPush(toSlack, large, "?expire=0"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kick has the node close the connections of a key now and then.

@@ -23,6 +23,7 @@ import (
 type soak struct {
 	n       *node
 	devices []*device
+	rest    time.Duration            // of everyone between two visits or the like, at most
 	pushed  map[string]*atomic.Int64 // by key: the last number
 
 	visits, messages atomic.Int64
@@ -66,6 +67,7 @@ func (s *soak) start(ctx context.Context) (ended chan struct{}) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				s.note(f(ctx))
+				pause(ctx, time.Duration(rand.Float64()*float64(s.rest)))
 			}
 		})
 	}
