@@ -22,7 +22,6 @@ const (
 	Refused     Breach = "refused"     // a push was refused for a reason that it did not give
 	Deaf        Breach = "deaf"        // a device is connected, and is not given what is pushed
 	Vanished    Breach = "vanished"    // excused: who reads what is stored saw a message that was not acknowledged, and is gone
-	Overtaken   Breach = "overtaken"   // excused: a device missed a stored message below a live-only one, while two nodes owned the key
 )
 
 // Finding is a breach, with all that is known of it: key, mid, device, connection.
@@ -48,7 +47,7 @@ type Report struct {
 	Checks       map[string]int `json:"checks"`       // by what is compared: how often
 
 	Breaches map[Breach]int `json:"breaches"` // all that were found
-	Excused  map[Breach]int `json:"excused"`  // of these kinds, what the design or the topology allows
+	Excused  map[Breach]int `json:"excused"`  // of these kinds, what the topology allows
 	Findings []Finding      `json:"findings"` // the first of each breach
 }
 

@@ -42,10 +42,10 @@ func (s *Summary) WriteFile(file string) error {
 
 // row is what the runs of a table's row have in common.
 type row struct {
-	name                                           string
-	runs, injected, pushes, deliveries, gaps       int
-	seconds                                        float64
-	lost, doubled, disordered, silent, other, over int
+	name                                     string
+	runs, injected, pushes, deliveries, gaps int
+	seconds                                  float64
+	lost, doubled, disordered, silent, other int
 }
 
 func (w *row) add(r *Report, injected int) {
@@ -55,7 +55,6 @@ func (w *row) add(r *Report, injected int) {
 	w.pushes += total(r.Acknowledged)
 	w.deliveries += total(r.Deliveries)
 	w.gaps += total(r.GapsTold)
-	w.over += r.Excused[Overtaken]
 	for breach, n := range r.Breaches {
 		switch breach {
 		case Lost:
@@ -86,14 +85,14 @@ func (s *Summary) Tables() string {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("| topology | runs | minutes of load | faults | acknowledged pushes | deliveries | gaps told | lost | doubled | disordered | missed untold | other | overtaken |\n" +
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| topology | runs | minutes of load | faults | acknowledged pushes | deliveries | gaps told | lost | doubled | disordered | missed untold | other |\n" +
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, name := range slices.Sorted(maps.Keys(topologies)) {
 		w := topologies[name]
 		fmt.Fprintf(&b, "| %s | %d | %.0f | %d | %d | %d | %d | %s\n", name, w.runs, w.seconds/60, w.injected, w.pushes, w.deliveries, w.gaps, w.breaches())
 	}
-	b.WriteString("\n| fault | times | in runs with acknowledged pushes | and deliveries | lost | doubled | disordered | missed untold | other | overtaken |\n" +
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("\n| fault | times | in runs with acknowledged pushes | and deliveries | lost | doubled | disordered | missed untold | other |\n" +
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		w := kinds[name]
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s\n", name, w.injected, w.pushes, w.deliveries, w.breaches())
@@ -102,5 +101,5 @@ func (s *Summary) Tables() string {
 }
 
 func (w *row) breaches() string {
-	return fmt.Sprintf("%d | %d | %d | %d | %d | %d |", w.lost, w.doubled, w.disordered, w.silent, w.other, w.over)
+	return fmt.Sprintf("%d | %d | %d | %d | %d |", w.lost, w.doubled, w.disordered, w.silent, w.other)
 }

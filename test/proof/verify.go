@@ -133,13 +133,6 @@ func (c *check) saw(mid int64, number int, prev int64, who string) {
 		c.seen[mid] = &witness{number, prev, who}
 		return
 	}
-	if w.number != number && c.overtook(w.number, number) {
-		c.excuse(Overtaken)
-		if number >= 0 && c.key.pushes[number].stored {
-			*w = witness{number, prev, who}
-		}
-		return
-	}
 	if w.number != number {
 		c.find(Wrong, "mid %d is %s for %s, and %s for %s", mid, c.name(w.number), w.who, c.name(number), who)
 	}
@@ -159,33 +152,8 @@ func (c *check) find(b Breach, format string, args ...any) {
 	c.report.find(Finding{b, fmt.Sprintf("%q: ", c.key.name) + fmt.Sprintf(format, args...)})
 }
 
-// excuse counts a breach that the design allows.
+// excuse counts a breach that the topology allows.
 func (c *check) excuse(b Breach) { c.report.Excused[b]++ }
-
-// overtook tells whether one push may take the place in the order of messages of another, since one of the two is live only, and while two
-// nodes believe that they own a key these are not ordered: docs/design.md, "Cluster".
-func (c *check) overtook(one, other int) bool {
-	return one >= 0 && other >= 0 && len(c.r.cfg.Topology.Nodes) > 1 && !(c.key.pushes[one].stored && c.key.pushes[other].stored)
-}
-
-// passed tells whether a live-only message was released before a stored one with a lower mid was known to who released it, since another node stored that:
-// then its prev is below that. docs/design.md, "Cluster".
-func (c *check) passed(stored int64, w witness) bool {
-	return len(c.r.cfg.Topology.Nodes) > 1 && c.isStored(c.seen[stored].number) && w.number >= 0 && !c.isStored(w.number) && w.prev < stored
-}
-
-// witnessed is what a device was told of a message. Of one whose mid another owner gave to a stored message that is what counts, not what
-// others know of the mid.
-func (c *check) witnessed(e event) witness {
-	w := witness{number: int(e.number), prev: e.prev}
-	if known := c.seen[e.mid]; w.prev < 0 && known.number == w.number {
-		w.prev = known.prev
-	}
-	return w
-}
-
-// isStored tells whether a push was to be stored; one that nobody made was not.
-func (c *check) isStored(number int) bool { return number >= 0 && c.key.pushes[number].stored }
 
 // name tells of a push all that its pusher knows.
 func (c *check) name(number int) string {

@@ -52,41 +52,11 @@ func (c *check) increasing(d *device) {
 func (c *check) whole(d *device) {
 	for _, k := range c.history {
 		c.report.Checks["devices with the store"]++
-		switch {
-		case k.number < 0 || d.has[k.number]:
-		case c.passedAt(d, k) || c.toldAt(d, k) && c.late(k.mid):
-			c.excuse(Overtaken)
-		default:
+		if k.number >= 0 && !d.has[k.number] {
 			c.find(Lost, "%v: mid %d is stored, and did not come: %s; the last mid that came is %d; its connection %d to %s ended with %v",
 				d, k.mid, c.name(k.number), d.last, d.visit, d.node, d.why)
 		}
 	}
-}
-
-// passedAt tells whether the first message that a device got at or above a stored one is a live-only one that passed it.
-func (c *check) passedAt(d *device, k kept) bool {
-	for _, e := range d.events {
-		if e.what == got && e.mid >= k.mid {
-			return !d.how.stored && (c.passed(k.mid, c.witnessed(e)) || e.mid == k.mid && c.overtook(k.number, int(e.number)))
-		}
-	}
-	return false
-}
-
-// toldAt tells whether the first message that a device got above a stored one told it by its prev that it missed that.
-func (c *check) toldAt(d *device, k kept) bool {
-	for _, e := range d.events {
-		if e.what == got && e.mid > k.mid {
-			return e.prev >= k.mid
-		}
-	}
-	return false
-}
-
-// late tells whether a live-only message that somebody saw with its prev passed a stored one.
-func (c *check) late(mid int64) bool {
-	i, _ := slices.BinarySearch(c.mids, mid+1)
-	return slices.ContainsFunc(c.mids[i:], func(above int64) bool { return c.seen[above].prev >= 0 && c.passed(mid, *c.seen[above]) })
 }
 
 // group checks that what was acknowledged did not come again, and nothing twice over one connection.
@@ -152,11 +122,7 @@ func (c *check) hole(d *device, here []event) {
 		c.report.Checks["live deliveries with what was released"]++
 		for ; i < len(c.mids) && c.mids[i] < e.mid; i++ {
 			missed := c.seen[c.mids[i]]
-			if c.expired(missed.number) {
-				continue
-			}
-			if c.overtook(missed.number, missed.number) || c.passed(c.mids[i], c.witnessed(e)) || c.isStored(missed.number) && c.late(c.mids[i]) {
-				c.excuse(Overtaken)
+			if c.mayMiss(missed.number) {
 				continue
 			}
 			c.find(SilentGap, "%v: mid %d did not come over connection %d, and %d did: %s, known to %s; %s",
@@ -166,13 +132,17 @@ func (c *check) hole(d *device, here []event) {
 	}
 }
 
-// expired tells whether a message was kept for a shorter time than it took to acknowledge it: it may have been gone before anybody knew that it was stored.
-func (c *check) expired(number int) bool {
+// mayMiss tells whether a connection may be without a message: one that is live only, which a link between nodes may have lost; or one that was kept for a
+// shorter time than it took to acknowledge it, so that it may have been gone before anybody knew that it was stored.
+func (c *check) mayMiss(number int) bool {
 	if number < 0 {
 		return false
 	}
 	p := c.key.pushes[number]
-	return p.stored && p.done-p.begun > time.Duration(p.expire)*time.Second
+	if !p.stored {
+		return len(c.r.cfg.Topology.Nodes) > 1
+	}
+	return p.done-p.begun > time.Duration(p.expire)*time.Second
 }
 
 // gaps checks what a device was told that it missed against what it missed.
@@ -205,10 +175,6 @@ func (c *check) toldRight(d *device, e event, last int64) {
 	if e.mid > 0 && e.mid <= last {
 		c.find(Wrong, "%v: was told over connection %d at %.3f s of a gap up to %d, and has got %d", d, e.visit, e.at.Seconds(), e.mid, last)
 	}
-	if missed := c.keptBetween(last, e.mid); missed > 0 && c.late(missed) {
-		c.excuse(Overtaken)
-		return
-	}
 	if !c.key.fleeting {
 		c.find(FalseGap, "%v: was told over connection %d at %.3f s of a gap up to %d, and nothing was removed; faults: %q", d, e.visit, e.at.Seconds(), e.mid, c.around(e.at, e.at))
 	}
@@ -223,8 +189,6 @@ func (c *check) told(d *device, e event, last, resumed, told int64, since time.D
 		return
 	}
 	switch {
-	case e.prev <= last && c.passed(missed, c.witnessed(e)):
-		c.excuse(Overtaken)
 	case e.prev <= last:
 		c.find(SilentGap, "%v: mid %d over connection %d has prev %d, the last that came is %d, and %d did not come: %s", d, e.mid, e.visit, e.prev, last, missed, c.name(c.seen[missed].number))
 	case resumed >= 0 && told < 0 && c.key.pushes[c.seen[missed].number].done > since:

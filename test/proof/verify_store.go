@@ -68,8 +68,6 @@ func (c *check) prevs() {
 		switch {
 		case w.prev >= mid:
 			c.find(Wrong, "mid %d (%s) has prev %d for %s", mid, c.name(w.number), w.prev, w.who)
-		case w.prev < before && c.passed(before, *w):
-			c.excuse(Overtaken)
 		case w.prev < before:
 			c.find(SilentGap, "mid %d (%s) has prev %d for %s, but %d is stored between: %s", mid, c.name(w.number), w.prev, w.who, before, c.name(c.seen[before].number))
 		case w.prev > before && !c.key.fleeting:
