@@ -163,12 +163,19 @@ func (k *clock) next(now time.Time, last int64) (mid int64, ok bool) {
 // align returns the last mid that is not above mid.
 func align(mid int64) int64 { return mid &^ (message.MidStep - 1) }
 
-// run renews the limit whenever a mint came close to it.
+// run renews the limit whenever a mint came close to it, and what this node owns now and then.
 func (k *clock) run(ctx context.Context) {
+	daily := time.NewTicker(ownAgain)
+	defer daily.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-daily.C:
+			if k.epoch != nil {
+				k.epoch.disown()
+			}
+			continue
 		case <-k.renew:
 		}
 		if err := k.advance(ctx, 0); err != nil && ctx.Err() == nil {

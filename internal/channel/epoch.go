@@ -21,6 +21,7 @@ import (
 
 const (
 	beginShare = 8                      // a node begins no more epochs within store_timeout: nodes that disagree take turns, and no mids run ahead of the clock
+	ownAgain   = 24 * time.Hour         // an owner has the store say so again, so that it does not forget it
 	epochAhead = 100 * time.Millisecond // how far above the floor of an epoch the first limit in it is: epochs are not to drive mids ahead of the clock
 )
 
@@ -50,12 +51,22 @@ func (k *clock) setIn(ctx context.Context, in Epoch, limit int64) error {
 			return err
 		}
 		if is.Number <= in.Number {
-			k.enter(in)
-			k.limit.Store(limit)
-			return nil
+			if !k.lost(in) {
+				k.enter(in)
+				k.limit.Store(limit)
+				return nil
+			}
+			if is, err = k.epoch.store.BeginEpoch(ctx, in.Number); err != nil {
+				return err
+			}
 		}
 		in, limit = is, max(limit, is.Floor+midsOf(epochAhead))
 	}
+}
+
+// lost tells whether the store had lost the limit of this node when an epoch began: others may mint in it what is not above. mu is held.
+func (k *clock) lost(in Epoch) bool {
+	return in.Number != k.epoch.owner.Load().Epoch && in.Floor < k.limit.Load()
 }
 
 // enter has the node be in an epoch. With the floor above the limit, as yet, nothing is minted until no key is owned from before. mu is held.

@@ -142,8 +142,8 @@ type Epochs interface {
 	Limits
 	// BeginEpoch begins an epoch after known, and after all that were begun, and returns it.
 	BeginEpoch(ctx context.Context, known int64) (Epoch, error)
-	// SetLimitIn is SetMidLimit in an epoch, and returns the epoch that is: where that is a later one the limit is not set. An epoch that the store has
-	// lost is the one that is again, with a floor that may be higher than before, as high as limit even: whoever is in it mints above that from then on.
+	// SetLimitIn is SetMidLimit in an epoch, and returns the epoch that is: where that is a later one the limit is not set. After an epoch that the
+	// store has lost another one begins, with a floor that is not below limit.
 	SetLimitIn(ctx context.Context, epoch int64, node string, limit int64) (Epoch, error)
 	// Own has owner own key from now on, unless the error is *Owned, and returns what Info does. It is durable when it returns. An owner is forgotten a week after
 	// it came, or came again in the second half of it.

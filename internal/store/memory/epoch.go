@@ -44,7 +44,7 @@ func (s *Store) SetLimitIn(ctx context.Context, epoch int64, node string, limit 
 	}
 	s.limits[node] = max(s.limits[node], limit)
 	if s.epoch.Number < epoch {
-		s.begin(epoch)
+		s.begin(epoch + 1)
 	}
 	return s.epoch, nil
 }
