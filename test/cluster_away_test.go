@@ -191,8 +191,8 @@ func TestClusterTwoOwners(t *testing.T) {
 			for _, tr := range []*traffic{before, old, young} {
 				tr.stop()
 			}
-			if fenced := first.count("gopush_appends_fenced_total") + third.count("gopush_appends_fenced_total"); fenced == 0 {
-				t.Error("no append was fenced: the nodes never owned a key both")
+			if disowned := first.count("gopush_keys_disowned_total") + third.count("gopush_keys_disowned_total"); disowned == 0 {
+				t.Error("no key was another node's: the nodes never were to own a key both")
 			}
 			a.expectNoFailures(t)
 			expectUndisturbed(t, devices...)

@@ -12,6 +12,14 @@ import (
 	"gopush/internal/message"
 )
 
+// How far above a floor that is ahead of the clock mids begin; in which part of the time they go on; and how far.
+const (
+	creepFirst = int64(5 * time.Millisecond / midTick)
+	creepShare = 64
+	creepMost  = int64(35 * time.Millisecond / midTick)
+	midTick    = 100 * time.Nanosecond
+)
+
 // How far ahead of the clock the mid limit is written, and how close to it the clock may
 // come before it is renewed (docs/design.md, "Mids survive crashes and clocks").
 const (
@@ -37,6 +45,7 @@ type clock struct {
 	ahead, renewAt, reserve int64 // limitAhead, limitRenew, limitReserve in ticks of a mid; set at start, never changed
 
 	floor atomic.Int64  // no mid is minted at or below
+	begun atomic.Int64  // mid: when floor came to be
 	mu    sync.Mutex    // one renewal at a time; held over it
 	limit atomic.Int64  // no mid is minted above
 	stuck atomic.Bool   // the last renewal failed
@@ -63,7 +72,7 @@ func newClock(ctx context.Context, cfg Config) (*clock, error) {
 	if err != nil {
 		return k, err
 	}
-	k.floor.Store(limit)
+	k.rise(limit)
 	if cfg.Owns == nil {
 		return k, k.advance(ctx, 0)
 	}
@@ -134,7 +143,23 @@ func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
 // clock instead of passing the limit: they are an order before they are a time.
 func (k *clock) time(now time.Time) int64 {
-	return max(k.floor.Load(), min(message.MidAt(now), k.limited()-k.reserve))
+	return max(k.crept(now), min(message.MidAt(now), k.limited()-k.reserve))
+}
+
+// rise has no mid be minted at or below floor.
+func (k *clock) rise(floor int64) {
+	k.begun.Store(message.MidAt(k.now()))
+	k.floor.Store(max(k.floor.Load(), floor))
+}
+
+// crept returns from where mids are minted while the floor is ahead of the clock: some way above it, and slowly on. So there are mids between messages that
+// come after each other, for live-only ones while it is in doubt whether the last one is stored.
+func (k *clock) crept(now time.Time) int64 {
+	floor := k.floor.Load()
+	if floor == 0 {
+		return 0
+	}
+	return floor + min(max(message.MidAt(now)-k.begun.Load(), 0)/creepShare+creepFirst, creepMost)
 }
 
 // limited returns the limit; where none was written yet the highest mid: before there is one, above the clock, there is no mid.

@@ -20,9 +20,9 @@ import (
 // node has not seen: docs/design.md, "Cluster".
 
 const (
-	beginShare = 8                      // a node begins no more epochs within store_timeout: nodes that disagree take turns, and no mids run ahead of the clock
-	ownAgain   = 24 * time.Hour         // an owner has the store say so again, so that it does not forget it
-	epochAhead = 100 * time.Millisecond // how far above the floor of an epoch the first limit in it is: epochs are not to drive mids ahead of the clock
+	beginShare = 8                     // a node begins no more epochs within store_timeout: nodes that disagree take turns, and no mids run ahead of the clock
+	ownAgain   = 24 * time.Hour        // an owner has the store say so again, so that it does not forget it
+	epochAhead = 50 * time.Millisecond // how far above the floor of an epoch the first limit in it is: epochs are not to drive mids ahead of the clock
 )
 
 // errUnread is what a push fails with when messages of its key cannot be read that another node stored.
@@ -75,7 +75,7 @@ func (k *clock) enter(in Epoch) {
 	if in.Number == before.Epoch {
 		return
 	}
-	k.floor.Store(max(k.floor.Load(), in.Floor))
+	k.rise(in.Floor)
 	k.epoch.owner.Store(&Owner{Name: before.Name, Epoch: in.Number})
 	k.epoch.disown()
 }
