@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"gopush/internal/message"
 )
 
 // Of the nodes that share a store one at a time owns a key. Before a node gives the key's messages their order it has the store say so, once in an epoch:
@@ -60,8 +62,13 @@ func (k *clock) setIn(ctx context.Context, in Epoch, limit int64) error {
 				return err
 			}
 		}
-		in, limit = is, max(limit, is.Floor+midsOf(epochAhead))
+		in, limit = is, max(limit, k.firstLimit(is))
 	}
+}
+
+// firstLimit is what the limit is in an epoch at first.
+func (k *clock) firstLimit(in Epoch) int64 {
+	return max(k.limit.Load(), in.Floor+midsOf(epochAhead), message.MidAt(k.now())+k.ahead)
 }
 
 // lost tells whether the store had lost the limit of this node when an epoch began: others may mint in it what is not above. mu is held.
@@ -115,7 +122,7 @@ func (k *clock) begin(ctx context.Context, known int64) error {
 		return err
 	}
 	k.epoch.begun = time.Now()
-	return k.setIn(ctx, in, max(k.limit.Load(), in.Floor+midsOf(epochAhead)))
+	return k.setIn(ctx, in, k.firstLimit(in))
 }
 
 // own has this node own key. It returns in which epoch, and what the store knows of the key.
