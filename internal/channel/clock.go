@@ -42,7 +42,8 @@ type clock struct {
 	store Limits // nil: nothing outlives the process
 	epoch *epoch // nil: the store is this node's alone
 
-	ahead, renewAt, reserve int64 // limitAhead, limitRenew, limitReserve in ticks of a mid; set at start, never changed
+	ahead, renewAt, reserve int64         // limitAhead, limitRenew, limitReserve in ticks of a mid; set at start, never changed
+	timeout                 time.Duration // of a renewal in the background: pushes may wait for it; set at start, never changed
 
 	floor atomic.Int64  // no mid is minted at or below
 	begun atomic.Int64  // mid: when floor came to be
@@ -56,7 +57,7 @@ type clock struct {
 // newClock reads the limits that were written and writes the first of its own.
 func newClock(ctx context.Context, cfg Config) (*clock, error) {
 	k := &clock{
-		now: cfg.Now, node: cfg.Node, renew: make(chan struct{}, 1), log: cfg.Log,
+		now: cfg.Now, node: cfg.Node, renew: make(chan struct{}, 1), log: cfg.Log, timeout: cfg.StoreTimeout,
 		ahead: midsOf(limitAhead), renewAt: midsOf(limitRenew), reserve: midsOf(limitReserve),
 	}
 	if cfg.Owns != nil {
@@ -203,7 +204,7 @@ func (k *clock) run(ctx context.Context) {
 			continue
 		case <-k.renew:
 		}
-		if err := k.advance(ctx, 0); err != nil && ctx.Err() == nil {
+		if err := k.advanceInTime(ctx); err != nil && ctx.Err() == nil {
 			k.log.Warn("mid limit not renewed: message ids fall behind the clock until the store works", "err", err)
 			select {
 			case <-ctx.Done():
@@ -211,4 +212,11 @@ func (k *clock) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// advanceInTime is advance to no mid in particular, given up in time for the pushes that wait for it.
+func (k *clock) advanceInTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	return k.advance(ctx, 0)
 }

@@ -83,8 +83,9 @@ func (k *clock) enter(in Epoch) {
 		return
 	}
 	k.rise(in.Floor)
-	k.epoch.owner.Store(&Owner{Name: before.Name, Epoch: in.Number})
+	k.epoch.owner.Store(&Owner{Name: before.Name}) // no store takes anything from one in epoch 0: it may be of a key that is still to be disowned
 	k.epoch.disown()
+	k.epoch.owner.Store(&Owner{Name: before.Name, Epoch: in.Number})
 }
 
 // leave has the node be in an epoch in which a key can be its own that another one owns in epoch owned: in the one that is, or in one that it
@@ -159,26 +160,38 @@ func (h *Hub) disown() {
 	}
 }
 
-// ownFor has this node own the key of a channel for the pushes that wait in it, or returns why not. What others have stored is to be read then.
-func (h *Hub) ownFor(ctx context.Context, at place) (*Owner, error) {
+// ownFor has this node own the key of a channel for the pushes that wait in it, or returns why not. What others have stored, up to mid last, is to be
+// read then: now, or later if it cannot be.
+func (h *Hub) ownFor(ctx context.Context, at place) (owner *Owner, last int64, err error) {
 	owner, info, err := h.own(ctx, at.channel.key)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
-	if c := at.channel; c.state&doubtful == 0 && info.Last > c.stored {
+	c := at.channel
+	if c.state&doubtful != 0 {
+		return owner, info.Last, nil
+	}
+	if info.Last > c.stored {
 		c.state &^= loaded
 	}
-	return owner, nil
+	switch {
+	case h.readsOn(c):
+		c.state |= behind
+	case c.state&loaded == 0:
+		c.know(info.Last)
+	}
+	return owner, info.Last, nil
 }
 
-// owned has c be a channel whose key this node owns as owner, unless that is over, or what is stored was not read. The bucket is locked.
-func (h *Hub) owned(c *Channel, owner *Owner) error {
-	if c.state&(loaded|behind) != loaded {
+// owned has c be a channel whose key this node owns as owner, unless that is over, what was stored up to last was not read, or somebody says
+// meanwhile that there is more to read. The bucket is locked.
+func (h *Hub) owned(c *Channel, owner *Owner, last int64) error {
+	if c.state&loaded == 0 || c.stored < last {
 		return errUnread
 	}
-	if h.clock.epoch.owner.Load() == owner {
+	if c.state&behind == 0 && h.clock.epoch.owner.Load() == owner {
 		c.state &^= unowned
 	}
 	return nil

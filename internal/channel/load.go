@@ -63,8 +63,9 @@ func (h *Hub) prepare(at place) (err error) {
 	wants := at.channel.wantsOwner()
 	at.bucket.mu.Unlock()
 	var owner *Owner
+	var last int64
 	if wants {
-		owner, err = h.ownFor(ctx, at)
+		owner, last, err = h.ownFor(ctx, at)
 	}
 	at.bucket.mu.Lock()
 	state, from, readsOn := at.channel.state, at.channel.stored, h.readsOn(at.channel)
@@ -72,12 +73,17 @@ func (h *Hub) prepare(at place) (err error) {
 	if !state.certain() && !readsOn {
 		readsOn = h.learn(ctx, at, state, from)
 	}
+	unread := error(nil)
 	if readsOn {
-		_ = h.readOn(ctx, at) // what it did not see is looked for again
+		unread = h.readOn(ctx, at) // what it did not see is looked for again
 	}
 	at.bucket.mu.Lock()
-	if owner != nil {
-		err = h.owned(at.channel, owner)
+	switch {
+	case owner == nil:
+	case unread != nil:
+		err = errUnread
+	default:
+		err = h.owned(at.channel, owner, last)
 	}
 	waits, need := at.channel.waits(), int64(0)
 	if waits {
@@ -135,11 +141,16 @@ func (h *Hub) learn(ctx context.Context, at place, state state, from int64) (rea
 	if h.readsOn(c) {
 		return true
 	}
-	c.stored = info.Last
-	c.released = max(c.released, info.Last)
+	c.know(info.Last)
+	return false
+}
+
+// know has c be loaded, where nobody listens who is to see what is stored up to last. The bucket is locked.
+func (c *Channel) know(last int64) {
+	c.stored = last
+	c.released = max(c.released, last)
 	c.state |= loaded
 	c.trustStore()
-	return false
 }
 
 // trustStore makes the last stored mid the last released one, if nothing has been released here and

@@ -54,7 +54,7 @@ func (h *Hub) mintLive(b *bucket, c *Channel, newest int64, p *pending, now time
 			return errUnowned
 		}
 		if doubt := c.doubt(); doubt > 0 && newest == c.newest() {
-			return p.mintBelow(doubt, max(newest, h.clock.floor.Load()))
+			return h.mintBelow(doubt, max(newest, h.clock.floor.Load()), p)
 		}
 		return h.mint(b, newest, p, now)
 	}
@@ -67,13 +67,11 @@ func (h *Hub) mintLive(b *bucket, c *Channel, newest int64, p *pending, now time
 
 // mintBelow gives p, which is live only, the mid after newest, or fails it where that is not below doubt: if that is stored it comes to light later, and
 // who had seen a mid above it would never be sent it.
-func (p *pending) mintBelow(doubt, newest int64) error {
-	mid := align(newest + message.MidStep)
-	if mid >= doubt {
+func (h *Hub) mintBelow(doubt, newest int64, p *pending) error {
+	if align(newest+message.MidStep) >= doubt {
 		return errDoubt
 	}
-	p.mid = mid
-	return nil
+	return h.mintAhead(newest, p)
 }
 
 // overtake has nobody see those live-only pushes that are to be released before mid is, and have mids that are
@@ -86,7 +84,7 @@ func overtake(waiting []*pending, mid int64) {
 	}
 }
 
-// mintAhead gives p the mid after newest, which is ahead of the clock.
+// mintAhead gives p the mid after newest, which may be ahead of the clock.
 func (h *Hub) mintAhead(newest int64, p *pending) error {
 	mid := align(newest + message.MidStep)
 	if p.push.Expire == 0 && mid > h.clock.limit.Load() {

@@ -20,7 +20,7 @@ import (
 type shared struct {
 	*memory.Store
 	away   atomic.Bool
-	before func() // called before Info reads; nil: nothing
+	before func() // called before Info and Own read; nil: nothing
 	stored func() // called when Append has stored; nil: nothing
 }
 
@@ -73,6 +73,9 @@ func (s *shared) SetLimitIn(ctx context.Context, epoch int64, node string, limit
 func (s *shared) Own(ctx context.Context, key string, owner channel.Owner) (channel.Info, error) {
 	if s.away.Load() {
 		return channel.Info{}, channel.ErrUnavailable
+	}
+	if s.before != nil {
+		s.before()
 	}
 	return s.Store.Own(ctx, key, owner)
 }
