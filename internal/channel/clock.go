@@ -198,7 +198,7 @@ func (k *clock) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-daily.C:
-			if k.epoch != nil {
+			if k.epoch != nil && !k.stuck.Load() {
 				k.epoch.disown()
 			}
 			continue

@@ -2,6 +2,8 @@ package channel
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"gopush/internal/message"
@@ -152,16 +154,16 @@ func (s *strays) add(key string) {
 }
 
 func (s *strays) take(ctx context.Context) (keys []string) {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-s.filled:
+	for len(keys) == 0 { // what filled tells of may be taken already
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.filled:
+		}
+		s.mu.Lock()
+		keys = slices.Collect(maps.Keys(s.keys))
+		clear(s.keys)
+		s.mu.Unlock()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key := range s.keys {
-		keys = append(keys, key)
-	}
-	clear(s.keys)
 	return keys
 }

@@ -71,7 +71,7 @@ func New(cfg Config) *Cluster {
 	c := &Cluster{cfg: cfg, linked: make(chan struct{}, 1), owning: make(chan struct{})}
 	c.view.Store(&view{})
 	c.relays.init()
-	c.strays.keys = map[string]time.Time{}
+	c.strays.keys = map[string]told{}
 	c.pattern.followed = map[string]*followedPattern{}
 	return c
 }

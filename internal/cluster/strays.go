@@ -17,7 +17,13 @@ const maxStrays = 1 << 16
 // strays are keys to which this node appended though another one owns them, until their owner has looked.
 type strays struct {
 	mu   sync.Mutex
-	keys map[string]time.Time // when the owner was told; zero: it could not be
+	keys map[string]told
+}
+
+// told is who was told of a stray, and when; nobody: its owner could not be.
+type told struct {
+	owner string
+	at    time.Time
 }
 
 // report has the owners of keys to which this node appended look into the store, now or when they can be reached.
@@ -29,7 +35,7 @@ func (c *Cluster) report(keys []string) {
 	defer c.strays.mu.Unlock()
 	for _, key := range keys {
 		if len(c.strays.keys) < maxStrays {
-			c.strays.keys[key] = time.Time{}
+			c.strays.keys[key] = told{}
 		} else {
 			c.Stats.StraysLost.Add(1)
 		}
@@ -48,11 +54,11 @@ func (c *Cluster) reportAgain(name string) {
 func (c *Cluster) tellOwners(again string) {
 	v, now := c.view.Load(), time.Now()
 	of := map[string][]string{}
-	for key, told := range c.strays.keys {
+	for key, t := range c.strays.keys {
 		switch owner := v.owner(key); {
-		case v.owns(key):
-			delete(c.strays.keys, key)
-		case told.IsZero() || owner == again:
+		case v.owns(key): // for now: it reads on by itself
+			c.strays.keys[key] = told{owner, now}
+		case t.owner != owner || owner == again:
 			of[owner] = append(of[owner], key)
 		}
 	}
@@ -63,7 +69,7 @@ func (c *Cluster) tellOwners(again string) {
 		}
 		l.Look(keys...)
 		for _, key := range keys {
-			c.strays.keys[key] = now
+			c.strays.keys[key] = told{owner, now}
 		}
 	}
 }
@@ -73,13 +79,13 @@ func (c *Cluster) forgetStrays(now time.Time) {
 	c.strays.mu.Lock()
 	defer c.strays.mu.Unlock()
 	v := c.view.Load()
-	for key, told := range c.strays.keys {
+	for key, t := range c.strays.keys {
 		l := v.links[v.owner(key)]
 		switch {
-		case told.IsZero():
-		case l == nil || !l.Up():
-			c.strays.keys[key] = time.Time{}
-		case now.Sub(told) > keepStrays:
+		case t.owner == "":
+		case !v.owns(key) && (l == nil || !l.Up()):
+			c.strays.keys[key] = told{}
+		case now.Sub(t.at) > keepStrays:
 			delete(c.strays.keys, key)
 		}
 	}
