@@ -132,16 +132,18 @@ func (h *Hub) own(ctx context.Context, key string) (*Owner, Info, error) {
 		owner := h.clock.epoch.owner.Load()
 		owned, info, err := (*Owned)(nil), Info{}, error(&Owned{})
 		if owner.Epoch > 0 {
-			info, err = h.clock.epoch.store.Own(ctx, key, *owner)
+			if info, err = h.clock.epoch.store.Own(ctx, key, *owner); errors.As(err, &owned) {
+				h.Stats.Disowned.Add(1)
+			}
 		}
-		if errors.As(err, &owned) {
-			h.Stats.Disowned.Add(1)
-			err = h.clock.leave(ctx, owned.Epoch)
-		} else if err == nil {
+		switch {
+		case err == nil:
 			return owner, info, nil
+		case errors.As(err, &owned):
+			err = h.clock.leave(ctx, owned.Epoch)
 		}
-		if err != nil {
-			return nil, Info{}, fmt.Errorf("%w: whether this node owns the key could not be settled: %v", ErrUnavailable, err) //nolint:errorlint // the push has no part in it
+		if err != nil { // whose outcome is not the push's
+			return nil, Info{}, fmt.Errorf("%w: whether this node owns the key could not be settled: %v", ErrUnavailable, err)
 		}
 	}
 }
