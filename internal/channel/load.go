@@ -230,13 +230,16 @@ func (h *Hub) releaseAgain(c *Channel, m *message.Message, ours bool) (touched S
 }
 
 // takeLast takes over the key's last mid. It may be above all messages that are left, the last of which is found: who listens has
-// missed it then. And it may be below: a message whose outcome was not told is lost in the end if the store fails.
+// missed it then, and so has, by what Resume says, whoever comes next. And it may be below: a message whose outcome was not told is lost in the end if the
+// store fails.
 func (h *Hub) takeLast(at place, last, found int64) (touched SinkSet) {
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
-	at.channel.stored = last
+	c := at.channel
+	c.stored = last
 	if last > found {
-		touched = h.closeListeners(at.channel)
+		touched = h.closeListeners(c)
+		c.released = max(c.released, last)
 	}
 	return touched
 }

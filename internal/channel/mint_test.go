@@ -275,6 +275,7 @@ func TestWhoSubscribesMeanwhileSeesNoOrderBroken(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &gated{memory.New(memory.Config{}), make(chan func([]error) []error)}
 				h, sinks := open(t, s, 1, func(c *channel.Config) { c.StoreTimeout = time.Hour })
+				synctest.Wait() // for the appender to wait, so that it takes all of the call together
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					publish(t, h, explicit("k", "1", id(1, 1), id(1, 1)), push("k", "2", 0), row.second)

@@ -21,6 +21,7 @@ type shared struct {
 	*memory.Store
 	away   atomic.Bool
 	before func() // called before Info and Own read; nil: nothing
+	owning func() // called before Own; nil: nothing
 	stored func() // called when Append has stored; nil: nothing
 }
 
@@ -76,6 +77,9 @@ func (s *shared) Own(ctx context.Context, key string, owner channel.Owner) (chan
 	}
 	if s.before != nil {
 		s.before()
+	}
+	if s.owning != nil {
+		s.owning()
 	}
 	return s.Store.Own(ctx, key, owner)
 }
@@ -417,6 +421,41 @@ func TestAResumeAtARelayTellsThatAllIsGone(t *testing.T) {
 			t.Errorf("at %s: page %+v, %v; want a gap up to %d", m.name, page, err, gone.Mid)
 		}
 	}
+}
+
+// A relay stores what its owner cannot, and comes to know of another one's message that is gone. Whoever resumes before anything else is released is told, as
+// those were who listened.
+func TestAResumeAtARelayThatTookOverAKeyTellsThatAllIsGone(t *testing.T) {
+	t.Parallel()
+	store := &shared{Store: memory.New(memory.Config{})}
+	all := members(t, store, "a", "b")
+	a, b := all[0], all[1]
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	c := b.subscribe(t, "k")
+	a.out.feed(nil)
+	seen := b.push(t, "k", "1", time.Minute)
+	gone := a.push(t, "k", "gone", time.Minute)
+	if _, err := a.Delete(t.Context(), "k", gone.Mid); err != nil || seen.Err != nil || gone.Err != nil {
+		t.Fatal(err, seen.Err, gone.Err)
+	}
+	var resumed atomic.Bool
+	store.owning = func() { // what is gone is known by then, and nothing is released yet
+		if resumed.Swap(true) {
+			return
+		}
+		page, err := b.Resume(t.Context(), "k", seen.Mid, true)
+		if err != nil || !page.Gap || page.From != gone.Mid || !page.Last {
+			t.Errorf("page %+v, %v; want a gap up to %d", page, err, gone.Mid)
+		}
+	}
+	if r := b.push(t, "k", "2", time.Minute); r.Err != nil || !resumed.Load() {
+		t.Fatal(r.Err, resumed.Load())
+	}
+	if got := textOf(b.sees(t, c, 2)); got != "12" {
+		t.Errorf("the subscriber was posted %q, want 12", got)
+	}
+	b.sink.wantClosedAfter(t, 1)
 }
 
 // Who subscribes to a key that is not loaded, since the store or the owner could not be asked, misses nothing that another node stores.

@@ -462,6 +462,7 @@ func TestAProcessThatStandsByTakesOver(t *testing.T) {
 		return l != nil && l.Up() && second.links.To("n2").Up()
 	})
 	key := keysOf([]*node{first, other})[0]
+	await(t, "the nodes are known to it", func() bool { _, known := second.Owner(key); return known })
 	if second.Joined() || second.Owns(key) {
 		t.Fatal("the process that stands by owns keys")
 	}
