@@ -95,6 +95,27 @@ func (a *account) expectNoFailures(t *testing.T) {
 	}
 }
 
+// expectRefusals checks that the pushes that failed were refused with a word that they can be tried again, and that they are few.
+func (a *account) expectRefusals(t *testing.T) {
+	t.Helper()
+	refused := 0
+	for text, count := range a.failures() {
+		if !strings.Contains(text, "try again later") {
+			t.Errorf("%d pushes failed: %s", count, text)
+		}
+		refused += count
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tried := 0
+	for _, payloads := range a.tried {
+		tried += len(payloads)
+	}
+	if refused > tried/10 {
+		t.Errorf("%d of %d pushes were refused", refused, tried)
+	}
+}
+
 // receipt is a message as a device got it.
 type receipt struct {
 	payload string

@@ -126,8 +126,10 @@ func TestClusterStoreAway(t *testing.T) {
 			a.expectNoFailures(t)
 			fresh := c.members[1].subscribe(keys[0], "", "1")
 			c.members[2].push(keys[0], `"p0-1"`, "?expire=0")
-			if m := fresh.next(); string(m.Msg) != `"p0-1"` {
-				t.Errorf("who subscribed while the store was away got %s", m.Msg)
+			for m := fresh.next(); string(m.Msg) != `"p0-1"`; m = fresh.next() { // what a link brings late may come first
+				if !strings.HasPrefix(string(m.Msg), `"p`) {
+					t.Fatalf("who subscribed while the store was away got %s", m.Msg)
+				}
 			}
 			a.try(keys[0], "p0-1")
 
@@ -194,7 +196,7 @@ func TestClusterTwoOwners(t *testing.T) {
 			if disowned := first.count("gopush_keys_disowned_total") + third.count("gopush_keys_disowned_total"); disowned == 0 {
 				t.Error("no key was another node's: the nodes never were to own a key both")
 			}
-			a.expectNoFailures(t)
+			a.expectRefusals(t) // while the nodes take turns
 			expectUndisturbed(t, devices...)
 			a.settle(t, devices...)
 			a.expectKept(t, c.members...)
