@@ -169,14 +169,12 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	ours := c.state&doubtful != 0 // in part: nobody has posted that to patterns
 	at.bucket.mu.Unlock()
 	certain := h.givenUp.Load() == 0 // else what the store does not have now it may have when what was given up comes back
-	for last, told := from, false; ; {
+	for last := from; ; {
 		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
 			return err
 		}
-		gone := !told && len(found) > 0 && found[0].Prev > from
-		told = told || len(found) > 0
-		h.Flush(h.releaseAll(at, found, ours, gone, certain))
+		h.Flush(h.releaseAll(at, found, ours, holed(found, from), certain))
 		if len(found) > 0 {
 			from = found[len(found)-1].Mid
 			continue
@@ -194,7 +192,7 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 }
 
 // releaseAll releases what was found in the store; nothing: that is all that there is, and if it is certain, all that there will be. gone tells that others
-// before it are gone.
+// before it, or between, are gone.
 func (h *Hub) releaseAll(at place, found []message.Message, ours, gone, certain bool) (touched SinkSet) {
 	c := at.channel
 	at.bucket.mu.Lock()
@@ -209,6 +207,17 @@ func (h *Hub) releaseAll(at place, found []message.Message, ours, gone, certain 
 		c.state &^= doubtful
 	}
 	return touched
+}
+
+// holed tells whether any message is gone that was stored after mid from, before one of those that were found.
+func holed(found []message.Message, from int64) bool {
+	for i := range found {
+		if found[i].Prev > from {
+			return true
+		}
+		from = found[i].Mid
+	}
+	return false
 }
 
 // stored returns some of what the store has of a key after a mid, for it to be released.

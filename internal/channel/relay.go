@@ -290,36 +290,43 @@ func (h *Hub) releaseHeld(c *Channel, below int64) (touched SinkSet) {
 func (h *Hub) readOn(ctx context.Context, at place) error {
 	h.Stats.CatchingUp.Add(1)
 	defer h.Stats.CatchingUp.Add(-1)
-	info, err := h.cfg.Store.Info(ctx, at.channel.key)
-	if err != nil {
-		return err
-	}
-	at.bucket.mu.Lock()
-	c := at.channel
-	from := c.released
-	at.bucket.mu.Unlock()
-	for told, first := false, true; ; first = false {
-		found, err := h.stored(ctx, c.key, from)
-		if err != nil {
+	for more := true; more; {
+		var err error
+		if more, err = h.readToEnd(ctx, at); err != nil {
 			return err
 		}
-		gone := !told && (first && len(found) > 0 && found[0].Prev > from || len(found) == 0 && info.Last > from)
-		told = told || gone
-		if len(found) > 0 {
-			from = found[len(found)-1].Mid
+	}
+	return nil
+}
+
+// readToEnd is readOn, once. It tells whether the store is to be read again.
+func (h *Hub) readToEnd(ctx context.Context, at place) (again bool, err error) {
+	c := at.channel
+	info, err := h.cfg.Store.Info(ctx, c.key)
+	if err != nil {
+		return false, err
+	}
+	at.bucket.mu.Lock()
+	from := c.released
+	at.bucket.mu.Unlock()
+	for {
+		found, err := h.stored(ctx, c.key, from)
+		if err != nil {
+			return false, err
 		}
-		touched, more := h.readPage(at, found, info.Last, gone)
-		h.Flush(touched)
-		if !more {
-			return nil
+		if len(found) == 0 {
+			touched, again := h.readEnd(at, info.Last, info.Last > from)
+			h.Flush(touched)
+			return again, nil
 		}
+		h.Flush(h.readPage(at, found, holed(found, from)))
+		from = found[len(found)-1].Mid
 	}
 }
 
-// readPage releases a page that was read from the store. After the last one, which is empty, the channel is behind no more: unless
-// what was held back is in the store in part, and more is to be read. gone tells that messages that were not released
-// here are not there any more: who listens is closed before anything above is posted. last is the key's last mid when the reading began.
-func (h *Hub) readPage(at place, found []message.Message, last int64, gone bool) (touched SinkSet, more bool) {
+// readPage releases a page that was read from the store. gone tells that messages that were not released
+// here are not there any more: who listens is closed before anything above is posted.
+func (h *Hub) readPage(at place, found []message.Message, gone bool) (touched SinkSet) {
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
 	c := at.channel
@@ -331,15 +338,24 @@ func (h *Hub) readPage(at place, found []message.Message, last int64, gone bool)
 		posted, _ := h.releaseFound(c, &found[i])
 		touched |= posted
 	}
-	if len(found) > 0 {
-		return touched, true
+	return touched
+}
+
+// readEnd ends the reading of the store: the channel is behind no more, unless
+// what was held back is in the store in part, and it is to be read again. last is the key's last mid when the reading began; gone is as for readPage.
+func (h *Hub) readEnd(at place, last int64, gone bool) (touched SinkSet, again bool) {
+	at.bucket.mu.Lock()
+	defer at.bucket.mu.Unlock()
+	c := at.channel
+	if gone {
+		touched |= h.closeListeners(c)
 	}
+	c.stored = max(c.stored, last)
+	c.released = max(c.released, last)
 	if c.extra != nil && c.extra.again {
 		c.extra.again = false
 		return touched, true
 	}
-	c.stored = max(c.stored, last)
-	c.released = max(c.released, last)
 	c.state = c.state&^(behind|doubtful) | loaded
 	if c.state&relayed != 0 {
 		c.state |= placed

@@ -174,6 +174,12 @@ func (f *feeder) begin(key string, upto int64) {
 
 func members(t *testing.T, store *shared, names ...string) []*member {
 	t.Helper()
+	return membersWith(t, store, func(*member) {}, names...)
+}
+
+// membersWith has attach attach more sinks to each member.
+func membersWith(t *testing.T, store *shared, attach func(*member), names ...string) []*member {
+	t.Helper()
 	all := make([]*member, len(names))
 	for i, name := range names {
 		m := &member{
@@ -190,6 +196,7 @@ func members(t *testing.T, store *shared, names ...string) []*member {
 			t.Fatal(err)
 		}
 		m.sink.id, m.out.id = m.Attach(m.sink), m.Attach(m.out)
+		attach(m)
 		all[i] = m
 		ctx, cancel := context.WithCancel(context.Background())
 		var running sync.WaitGroup
@@ -334,6 +341,28 @@ func TestARelayThatCannotReadWhatItMissedTellsItsSubscribers(t *testing.T) {
 			t.Fatal("the subscribers were not closed, though a message is gone that they have not seen")
 		}
 	}
+	b.sink.wantClosedAfter(t, 1)
+}
+
+// What is gone may be between messages that are left.
+func TestARelayThatFindsAHoleInWhatItMissedTellsItsSubscribers(t *testing.T) {
+	t.Parallel()
+	all := members(t, &shared{Store: memory.New(memory.Config{})}, "a", "b")
+	a, b := all[0], all[1]
+	b.follow(t, a, "k")
+	b.placed(t, "k")
+	c := b.subscribe(t, "k")
+	a.push(t, "k", "1", time.Minute)
+	b.sees(t, c, 1)
+	a.out.feed(nil)
+	a.push(t, "k", "2", time.Minute)
+	gone := a.push(t, "k", "gone", time.Minute)
+	a.push(t, "k", "3", time.Minute)
+	if _, err := a.Delete(t.Context(), "k", gone.Mid); err != nil {
+		t.Fatal(err)
+	}
+	b.follow(t, a, "k")
+	b.sees(t, c, 3)
 	b.sink.wantClosedAfter(t, 1)
 }
 
