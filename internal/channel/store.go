@@ -69,7 +69,7 @@ type Store interface {
 	// before it: that is a *Duplicate with the first mid. It is so when the first is of the same call, and when its message was trimmed,
 	// deleted or has expired since, also with all of its key. The IdemKey is stored in the commit of its message.
 	// What has not begun when ctx ends is given up; whoever calls may be the one who waits for a disk
-	// that hangs, so that it may come back later. The entries are the store's until it returns, and for good when one is ErrUnknown; payloads
+	// that hangs, so that it may come back later: a store that would not tell that what has begun is still to come must not come back before. The entries are the store's until it returns, and for good when one is ErrUnknown; payloads
 	// are never changed. An entry's Trim is
 	// carried out in the same commit, after it.
 	Append(ctx context.Context, entries []Entry) []error

@@ -39,35 +39,46 @@ func (o *op) take() bool { return o.taken.CompareAndSwap(false, true) }
 // do has the committer write o, and returns nil when it is durable (or lazy, and written), channel.ErrUnavailable if
 // nothing was written, or channel.ErrUnknown.
 func (s *Store) do(ctx context.Context, o *op) error {
+	if began, err := s.ask(ctx, o); !began {
+		return err
+	}
+	return fmt.Errorf("%w: %w", channel.ErrUnknown, ctx.Err())
+}
+
+// ask has the committer write o, and returns what became of it. If ctx ended and o had begun, the outcome is still to come, to o.done.
+func (s *Store) ask(ctx context.Context, o *op) (began bool, err error) {
 	if err := s.refusal(ctx, o.grows); err != nil {
-		return unavailable(err)
+		return false, unavailable(err)
 	}
 	o.done = make(chan error, 1)
 	select {
 	case s.ops <- o:
 	case <-ctx.Done():
-		return unavailable(ctx.Err())
+		return false, unavailable(ctx.Err())
 	case <-s.stop:
-		return unavailable(errClosed)
+		return false, unavailable(errClosed)
 	}
 	select {
 	case err := <-o.done:
-		return err
+		return false, err
 	case <-ctx.Done():
 	}
 	if o.take() {
-		return unavailable(ctx.Err())
+		return false, unavailable(ctx.Err())
 	}
-	return fmt.Errorf("%w: %w", channel.ErrUnknown, ctx.Err())
+	return true, nil
 }
 
-// doHere is do, but where nobody commits the caller does, and returns when the disk does: to hand o to the committer, and it
-// back, costs two changes of goroutines, and often of threads.
+// doHere is do, but returns when the disk does once o has begun: who asks before what becomes of it is not told that it is not there. And where nobody
+// commits the caller does: to hand o to the committer, and it back, costs two changes of goroutines, and often of threads.
 func (s *Store) doHere(ctx context.Context, o *op) error {
 	select {
 	case s.turn <- struct{}{}:
 	default:
-		return s.do(ctx, o)
+		if began, err := s.ask(ctx, o); !began {
+			return err
+		}
+		return <-o.done
 	}
 	defer func() { <-s.turn }()
 	if err := s.refusal(ctx, o.grows); err != nil {
