@@ -2,5 +2,5 @@
 
 package redis
 
-// fenced tells that an append is compared with the last one of its key.
+// fenced tells that an append is compared with the last one of its key, and who appends with who owns it.
 const fenced = true

@@ -60,7 +60,7 @@ func newLimit(files ...string) script { return newScript("", false, files) }
 func newReader(files ...string) script { return newScript("no-writes", true, files) }
 
 func newScript(flags string, reads bool, files []string) script {
-	text := fmt.Sprintf("#!lua flags=%s\nlocal reads, fenced = %v, %v -- nothing may be written; an append is compared with the last one\n", flags, reads, fenced)
+	text := fmt.Sprintf("#!lua flags=%s\nlocal reads, fenced = %v, %v -- nothing may be written; who appends is compared with the owner and with the last one\n", flags, reads, fenced)
 	for _, name := range files {
 		file, err := luaFiles.ReadFile("lua/" + name + ".lua")
 		if err != nil {
