@@ -168,9 +168,14 @@ func (k *clock) limited() int64 {
 	return cmp.Or(k.limit.Load(), math.MaxInt64)
 }
 
-// furthest is now as mids tell it, and all that they may be ahead of that.
+// furthest is now as mids tell it, and all that they may be ahead of that: where they begin above a floor that is ahead of the clock that may be
+// anything up to the limit.
 func (k *clock) furthest() int64 {
-	return max(k.floor.Load(), min(message.MidAt(k.now()), k.limited()))
+	now := message.MidAt(k.now())
+	if now < k.floor.Load()+creepMost {
+		return k.limited()
+	}
+	return min(now, k.limited())
 }
 
 // next mints the mid after last at now, or returns false: there is none left below the limit.
