@@ -14,10 +14,9 @@ import (
 
 // How far above a floor that is ahead of the clock mids begin; in which part of the time they go on; and how far.
 const (
-	creepFirst = int64(5 * time.Millisecond / midTick)
+	creepFirst = int64(5 * time.Millisecond / message.MidTick)
 	creepShare = 64
-	creepMost  = int64(35 * time.Millisecond / midTick)
-	midTick    = 100 * time.Nanosecond
+	creepMost  = int64(35 * time.Millisecond / message.MidTick)
 )
 
 // How far ahead of the clock the mid limit is written, and how close to it the clock may
@@ -138,7 +137,7 @@ func (k *clock) set(ctx context.Context, limit int64) error {
 }
 
 // midsOf returns how many ticks of a mid make d.
-func midsOf(d time.Duration) int64 { return message.MidAt(time.Unix(0, int64(d))) }
+func midsOf(d time.Duration) int64 { return int64(d / message.MidTick) }
 
 // time is now as mids tell it: below the limit by a reserve that the keys that are ahead
 // of it can use. When the limit cannot be moved because the store fails, mids fall behind the
@@ -180,7 +179,7 @@ func (k *clock) furthest() int64 {
 
 // next mints the mid after last at now, or returns false: there is none left below the limit.
 func (k *clock) next(now time.Time, last int64) (mid int64, ok bool) {
-	mid = align(max(k.time(now), last+message.MidStep, k.floor.Load()+message.MidStep))
+	mid = align(max(k.time(now), last+message.MidStep)) // time is above the floor
 	limit := k.limit.Load()
 	if message.MidAt(now) > limit-k.renewAt {
 		select {

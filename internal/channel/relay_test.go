@@ -718,6 +718,52 @@ func TestSubscribersSeeAllThroughChangesOfOwner(t *testing.T) {
 	}
 }
 
+// reign is who of two members owns k, and what may happen to them.
+type reign struct {
+	all   []*member
+	store *shared
+	owner int
+}
+
+// settle has everybody know the owner and be fed by it, and the owner look for what others have stored.
+func (r *reign) settle(t *testing.T) {
+	t.Helper()
+	for i, m := range r.all {
+		m.owner.Store(&r.all[r.owner].name)
+		_, left := m.Reown()
+		if i != r.owner {
+			m.follow(t, r.all[r.owner], "k")
+			for _, key := range left {
+				r.all[r.owner].Look(key)
+			}
+		}
+	}
+}
+
+// change has something happen; of the times that the store may go away it does one in so many.
+func (r *reign) change(t *testing.T, random *rand.Rand, away int) {
+	t.Helper()
+	switch random.IntN(5) {
+	case 0:
+		r.all[r.owner].out.feed(nil) // the link breaks
+	case 1:
+		r.all[1-r.owner].follow(t, r.all[r.owner], "k")
+	case 2: // one learns first that the other is the owner now
+		r.owner = 1 - r.owner
+		m := r.all[random.IntN(2)]
+		m.owner.Store(&r.all[r.owner].name)
+		m.Reown()
+	case 3:
+		r.settle(t)
+	case 4:
+		if random.IntN(away) == 0 {
+			r.store.away.Store(true)
+			time.Sleep(2 * time.Millisecond)
+			r.store.away.Store(false)
+		}
+	}
+}
+
 func throughChanges(t *testing.T, random *rand.Rand) {
 	store := &shared{Store: memory.New(memory.Config{MaxStoredPerKey: 100_000})}
 	all := members(t, store, "a", "b")
@@ -750,42 +796,15 @@ func throughChanges(t *testing.T, random *rand.Rand) {
 			}
 		})
 	}
-	owner := 0
-	settle := func() {
-		for i, m := range all {
-			m.owner.Store(&all[owner].name)
-			_, left := m.Reown()
-			if i != owner {
-				m.follow(t, all[owner], "k")
-				for _, key := range left {
-					all[owner].Look(key)
-				}
-			}
-		}
-	}
+	r := reign{all: all, store: store}
 	for range 20 {
-		switch random.IntN(5) {
-		case 0:
-			all[owner].out.feed(nil) // the link breaks
-		case 1:
-			all[1-owner].follow(t, all[owner], "k")
-		case 2: // one learns first that the other is the owner now
-			owner = 1 - owner
-			m := all[random.IntN(2)]
-			m.owner.Store(&all[owner].name)
-			m.Reown()
-		case 3:
-			settle()
-		case 4:
-			store.away.Store(true)
-			time.Sleep(2 * time.Millisecond)
-			store.away.Store(false)
-		}
+		r.change(t, random, 1)
 		time.Sleep(time.Millisecond)
 	}
 	stop()
 	pushers.Wait()
-	settle()
+	r.settle(t)
+	owner := r.owner
 	strays, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	for i, m := range all {

@@ -221,39 +221,9 @@ func toldThroughChanges(t *testing.T, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, uint64(20+i)))
 		group.Go(func() { d.run(running, random) })
 	}
-	owner := 0
-	settle := func() {
-		for i, m := range all {
-			m.owner.Store(&all[owner].name)
-			_, left := m.Reown()
-			if i != owner {
-				m.follow(t, all[owner], "k")
-				for _, key := range left {
-					all[owner].Look(key)
-				}
-			}
-		}
-	}
+	r := reign{all: all, store: store}
 	for range 60 {
-		switch random.IntN(5) {
-		case 0:
-			all[owner].out.feed(nil) // the link breaks
-		case 1:
-			all[1-owner].follow(t, all[owner], "k")
-		case 2: // one learns first that the other is the owner now
-			owner = 1 - owner
-			m := all[random.IntN(2)]
-			m.owner.Store(&all[owner].name)
-			m.Reown()
-		case 3:
-			settle()
-		case 4:
-			if random.IntN(3) == 0 {
-				store.away.Store(true)
-				time.Sleep(2 * time.Millisecond)
-				store.away.Store(false)
-			}
-		}
+		r.change(t, random, 3)
 		time.Sleep(time.Duration(random.IntN(25)) * time.Millisecond)
 	}
 	stop()

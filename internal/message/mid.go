@@ -12,20 +12,20 @@ import (
 // in a double until 2084 (docs/design.md, "Words").
 const (
 	MidStep   = 4
-	midTick   = 100 * time.Nanosecond
-	midsPerMS = int64(time.Millisecond / midTick)
+	MidTick   = 100 * time.Nanosecond
+	midsPerMS = int64(time.Millisecond / MidTick)
 )
 
 // MidAt returns the first mid that is not before t.
 func MidAt(t time.Time) int64 {
-	ticks := t.Unix()*int64(time.Second/midTick) + int64(t.Nanosecond())/int64(midTick)
+	ticks := t.Unix()*int64(time.Second/MidTick) + int64(t.Nanosecond())/int64(MidTick)
 	return (ticks + MidStep - 1) &^ (MidStep - 1)
 }
 
 // MidTime returns the moment that mid stands for.
 func MidTime(mid int64) time.Time {
-	perSecond := int64(time.Second / midTick)
-	return time.Unix(mid/perSecond, mid%perSecond*int64(midTick))
+	perSecond := int64(time.Second / MidTick)
+	return time.Unix(mid/perSecond, mid%perSecond*int64(MidTick))
 }
 
 // NextMid returns the mid of a message accepted at now in a key whose last mid is last:

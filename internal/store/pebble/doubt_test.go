@@ -41,6 +41,29 @@ func (l *listener) Post(_ *channel.Channel, _ uint32, m *message.Message) {
 	l.mids = append(l.mids, m.Mid)
 }
 
+// listenTo runs a hub over s, which it closes in the end, and what listens to k there. timeout is as in channel.Config.
+func listenTo(t *testing.T, s channel.Store, timeout time.Duration) (*channel.Hub, *listener) {
+	t.Helper()
+	hub, err := channel.Open(t.Context(), channel.Config{Store: s, Node: "n", StoreTimeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := new(listener)
+	sink := hub.Attach(heard)
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { hub.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		s.Close()
+	})
+	if _, _, _, err := hub.Subscribe(sink, "k", 1); err != nil {
+		t.Fatal(err)
+	}
+	return hub, heard
+}
+
 // gated has each sync wait until it is let go, while it is shut.
 type gated struct {
 	shut   atomic.Bool
@@ -79,27 +102,12 @@ func TestWhatTheCommitterStillStoresIsNotPassed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &calls{Store: inner, began: make(chan struct{}, 100)}
-	hub, err := channel.Open(t.Context(), channel.Config{Store: s, Node: "n", StoreTimeout: 2 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { hub.Run(ctx) })
-	t.Cleanup(func() {
-		stop()
-		running.Wait()
-		inner.Close()
-	})
+	hub, heard := listenTo(t, s, 2*time.Second)
 	goOn := sync.OnceFunc(func() {
 		g.shut.Store(false)
 		close(g.letsGo)
 	})
 	t.Cleanup(goOn)
-	heard := new(listener)
-	if _, _, _, err := hub.Subscribe(hub.Attach(heard), "k", 1); err != nil {
-		t.Fatal(err)
-	}
 	push := func(p message.Push) message.Receipt {
 		p.Payload = []byte("p")
 		return hub.Publish(t.Context(), []message.Push{p})[0]
@@ -152,22 +160,7 @@ func TestWhatAFailedSyncMayHaveStoredIsNotPassed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub, err := channel.Open(t.Context(), channel.Config{Store: s, Node: "n"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { hub.Run(ctx) })
-	t.Cleanup(func() {
-		stop()
-		running.Wait()
-		s.Close()
-	})
-	heard := new(listener)
-	if _, _, _, err := hub.Subscribe(hub.Attach(heard), "k", 1); err != nil {
-		t.Fatal(err)
-	}
+	hub, heard := listenTo(t, s, 0)
 	push := func(expire time.Duration, idem string) message.Receipt {
 		p := message.Push{Key: "k", Payload: []byte("p"), Expire: expire}
 		if idem != "" {
