@@ -92,7 +92,7 @@ func (h *Hub) mintNext(w *work, newest int64, p *pending, now time.Time) error {
 	if w.channel.state&unowned != 0 {
 		return errUnowned
 	}
-	return h.mint(w.bucket, newest, p, now)
+	return h.mintOwned(w.bucket, w.channel, newest, p, now)
 }
 
 // add makes p, which has its mid, an entry.

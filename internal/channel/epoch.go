@@ -17,6 +17,9 @@ import (
 //	unowned ─ Own ─> owned ─ an epoch begins ─> unowned
 //	           └ *Owned: another node is the owner. It is no more once an epoch has begun
 //
+// A node leaves an epoch in which it does not know what became of an append, before it believes of the key that what the store has not it never will have:
+// the store refuses by then what it has not carried out.
+//
 // Within an epoch one process mints a key's mids. It mints above all of the epochs before, since no limit of theirs is moved any more. And it knows all that was
 // stored in them, since the store takes nothing from an owner who is none any more. So no live-only message passes a stored one that its
 // node has not seen: docs/design.md, "Cluster".
@@ -32,11 +35,12 @@ var errUnread = fmt.Errorf("%w: what another node stored for the key could not b
 
 // epoch is which one a node is in.
 type epoch struct {
-	store  Epochs
-	owner  atomic.Pointer[Owner] // this process, in its epoch; 0: none yet. Who appends has it in the entries
-	disown func()                // has no key be this node's
-	every  time.Duration         // this node begins no more than one in that time; set at start, never changed
-	begun  time.Time             // when it last began one; guarded by the clock's mu
+	store   Epochs
+	owner   atomic.Pointer[Owner] // this process, in its epoch; 0: none yet, or none at the moment. Who appends has it in the entries
+	doubted atomic.Int64          // the last one in which nobody knows what became of an append: no key is owned in it any more
+	disown  func()                // has no key be this node's
+	every   time.Duration         // this node begins no more than one in that time; set at start, never changed
+	begun   time.Time             // when it last began one; guarded by the clock's mu
 }
 
 func newEpoch(store Epochs, timeout time.Duration) *epoch {
@@ -54,8 +58,7 @@ func (k *clock) setIn(ctx context.Context, in Epoch, limit int64) error {
 		}
 		if is.Number <= in.Number {
 			if !k.lost(in) {
-				k.enter(in)
-				k.limit.Store(limit)
+				k.enter(in, limit)
 				return nil
 			}
 			if is, err = k.epoch.store.BeginEpoch(ctx, in.Number); err != nil {
@@ -76,16 +79,29 @@ func (k *clock) lost(in Epoch) bool {
 	return in.Number != k.epoch.owner.Load().Epoch && in.Floor < k.limit.Load()
 }
 
-// enter has the node be in an epoch. With the floor above the limit, as yet, nothing is minted until no key is owned from before. mu is held.
-func (k *clock) enter(in Epoch) {
-	before := k.epoch.owner.Load()
-	if in.Number == before.Epoch {
+// enter has the node be in an epoch, and mint up to limit. With the floor above the limit, as yet, nothing is minted until no key is owned from before. mu
+// is held.
+func (k *clock) enter(in Epoch, limit int64) {
+	if before := k.epoch.owner.Load(); in.Number != before.Epoch {
+		k.epoch.owner.Store(&Owner{Name: before.Name}) // no store takes anything from one in epoch 0: it may be of a key that is still to be disowned
+		k.rise(in.Floor)
+		k.epoch.disown()
+		defer k.epoch.owner.Store(&Owner{Name: before.Name, Epoch: in.Number})
+	}
+	k.limit.Store(limit)
+}
+
+// entering tells whether the node is between epochs: it mints nothing, not for want of a limit.
+func (k *clock) entering() bool { return k.epoch != nil && k.epoch.owner.Load().Epoch == 0 }
+
+// doubt has the node leave the epoch of owner before it owns another key: the store may still carry out what was appended in it. nil: there are no epochs.
+func (k *clock) doubt(owner *Owner) {
+	if owner == nil {
 		return
 	}
-	k.rise(in.Floor)
-	k.epoch.owner.Store(&Owner{Name: before.Name}) // no store takes anything from one in epoch 0: it may be of a key that is still to be disowned
-	k.epoch.disown()
-	k.epoch.owner.Store(&Owner{Name: before.Name, Epoch: in.Number})
+	for at := k.epoch.doubted.Load(); at < owner.Epoch && !k.epoch.doubted.CompareAndSwap(at, owner.Epoch); {
+		at = k.epoch.doubted.Load()
+	}
 }
 
 // leave has the node be in an epoch in which a key can be its own that another one owns in epoch owned: in the one that is, or in one that it
@@ -126,13 +142,13 @@ func (k *clock) begin(ctx context.Context, known int64) error {
 	return k.setIn(ctx, in, k.firstLimit(in))
 }
 
-// own has this node own key. It returns in which epoch, and what the store knows of the key.
+// own has this node own key, in an epoch in which nothing is in doubt. It returns in which, and what the store knows of the key.
 func (h *Hub) own(ctx context.Context, key string) (*Owner, Info, error) {
-	for {
-		owner := h.clock.epoch.owner.Load()
-		owned, info, err := (*Owned)(nil), Info{}, error(&Owned{})
-		if owner.Epoch > 0 {
-			if info, err = h.clock.epoch.store.Own(ctx, key, *owner); errors.As(err, &owned) {
+	for e := h.clock.epoch; ; {
+		owner := e.owner.Load()
+		owned, info, err := (*Owned)(nil), Info{}, error(&Owned{Epoch: owner.Epoch})
+		if owner.Epoch > e.doubted.Load() {
+			if info, err = e.store.Own(ctx, key, *owner); errors.As(err, &owned) {
 				h.Stats.Disowned.Add(1)
 			}
 		}
@@ -210,6 +226,20 @@ func (h *Hub) owner() *Owner {
 // wantsOwner tells whether the key of c has to be owned for the pushes that wait. The bucket is locked.
 func (c *Channel) wantsOwner() bool {
 	return c.state&unowned != 0 && c.waits() && (c.subscribers() > 0 || slices.ContainsFunc(c.extra.queue, (*pending).stored))
+}
+
+// doubts tells whether the key of c has to be owned anew for the store to say what became of an append to it. The bucket is locked.
+func (h *Hub) doubts(c *Channel) bool {
+	return h.clock.epoch != nil && c.state&(doubtful|relayed) == doubtful
+}
+
+// final tells whether the store will never have what of c it has not now, and this node tried to append. owner is who owns the key of c since, if it is
+// this node; of a relay it is its next owner, who sees to it. The bucket is locked.
+func (h *Hub) final(c *Channel, owner *Owner) bool {
+	if h.clock.epoch == nil {
+		return h.givenUp.Load() == 0 // else it may when what was given up comes back
+	}
+	return owner != nil || c.state&relayed != 0
 }
 
 func (p *pending) stored() bool { return p.push.Expire > 0 }

@@ -60,7 +60,7 @@ func (h *Hub) prepare(at place) (err error) {
 	ctx, cancel := h.untilTimeout(at)
 	defer cancel()
 	at.bucket.mu.Lock()
-	wants := at.channel.wantsOwner()
+	wants := at.channel.wantsOwner() || h.doubts(at.channel)
 	at.bucket.mu.Unlock()
 	var owner *Owner
 	var last int64
@@ -68,17 +68,19 @@ func (h *Hub) prepare(at place) (err error) {
 		owner, last, err = h.ownFor(ctx, at)
 	}
 	at.bucket.mu.Lock()
-	state, from, readsOn := at.channel.state, at.channel.stored, h.readsOn(at.channel)
+	state, from, readsOn, final := at.channel.state, at.channel.stored, h.readsOn(at.channel), h.final(at.channel, owner)
 	at.bucket.mu.Unlock()
 	if !state.certain() && !readsOn {
-		readsOn = h.learn(ctx, at, state, from)
+		readsOn = h.learn(ctx, at, state, from, final)
 	}
 	unread := error(nil)
 	if readsOn {
-		unread = h.readOn(ctx, at) // what it did not see is looked for again
+		unread = h.readOn(ctx, at, final) // what it did not see is looked for again
 	}
 	at.bucket.mu.Lock()
 	switch {
+	case owner == nil && !at.channel.wantsOwner():
+		err = nil // the key is in doubt, and owned all the same
 	case owner == nil:
 	case unread != nil:
 		err = errUnread
@@ -126,9 +128,9 @@ func (h *Hub) readsOn(c *Channel) bool {
 
 // learn asks the store where the channel stands. It tells whether the store is to be read on from there instead, since somebody
 // listens by now.
-func (h *Hub) learn(ctx context.Context, at place, state state, from int64) (readsOn bool) {
+func (h *Hub) learn(ctx context.Context, at place, state state, from int64, final bool) (readsOn bool) {
 	if state&loaded != 0 {
-		_ = h.catchUp(ctx, at, from) // what stays in doubt meets ErrOrder
+		_ = h.catchUp(ctx, at, from, final) // what stays in doubt meets ErrOrder
 		return false
 	}
 	info, err := h.cfg.Store.Info(ctx, at.channel.key)
@@ -162,19 +164,18 @@ func (c *Channel) trustStore() {
 }
 
 // catchUp releases what the store has after mid from: another owner's messages, or ours whose
-// outcome we were not told. Where some of it is gone by now who listens is closed, and told when it resumes.
-func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
+// outcome we were not told. Where some of it is gone by now who listens is closed, and told when it resumes. final is what Hub.final told before.
+func (h *Hub) catchUp(ctx context.Context, at place, from int64, final bool) error {
 	c := at.channel
 	at.bucket.mu.Lock()
 	ours := c.state&doubtful != 0 // in part: nobody has posted that to patterns
 	at.bucket.mu.Unlock()
-	certain := h.givenUp.Load() == 0 // else what the store does not have now it may have when what was given up comes back
 	for last := from; ; {
 		found, err := h.stored(ctx, c.key, from)
 		if err != nil {
 			return err
 		}
-		h.Flush(h.releaseAll(at, found, ours, holed(found, from), certain))
+		h.Flush(h.releaseAll(at, found, ours, holed(found, from), final))
 		if len(found) > 0 {
 			from = found[len(found)-1].Mid
 			continue
@@ -191,9 +192,9 @@ func (h *Hub) catchUp(ctx context.Context, at place, from int64) error {
 	}
 }
 
-// releaseAll releases what was found in the store; nothing: that is all that there is, and if it is certain, all that there will be. gone tells that others
+// releaseAll releases what was found in the store; nothing: that is all that there is, and if it is final, all that there will be. gone tells that others
 // before it, or between, are gone.
-func (h *Hub) releaseAll(at place, found []message.Message, ours, gone, certain bool) (touched SinkSet) {
+func (h *Hub) releaseAll(at place, found []message.Message, ours, gone, final bool) (touched SinkSet) {
 	c := at.channel
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
@@ -203,7 +204,7 @@ func (h *Hub) releaseAll(at place, found []message.Message, ours, gone, certain 
 	for i := range found {
 		touched |= h.releaseAgain(c, &found[i], ours)
 	}
-	if len(found) == 0 && certain {
+	if len(found) == 0 && final {
 		c.state &^= doubtful
 	}
 	return touched

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,13 +57,23 @@ func (h *Hub) mintLive(b *bucket, c *Channel, newest int64, p *pending, now time
 		if doubt := c.doubt(); doubt > 0 && newest == c.newest() {
 			return h.mintBelow(doubt, max(newest, h.clock.floor.Load()), p)
 		}
-		return h.mint(b, newest, p, now)
+		return h.mintOwned(b, c, newest, p, now)
 	}
 	if !h.mintUnseen(b, p, now) {
 		return errLimit
 	}
 	p.unseen = p.mid <= newest
 	return nil
+}
+
+// mintOwned is mint for c, whose key is this node's, unless it leaves the epoch in which it is at the moment: then it fails with errUnowned.
+func (h *Hub) mintOwned(b *bucket, c *Channel, newest int64, p *pending, now time.Time) error {
+	err := h.mint(b, newest, p, now)
+	if errors.Is(err, errLimit) && h.clock.entering() {
+		c.state |= unowned // in a moment all are
+		return errUnowned
+	}
+	return err
 }
 
 // mintBelow gives p, which is live only, the mid after newest, or fails it where that is not below doubt: if that is stored it comes to light later, and

@@ -286,13 +286,13 @@ func (h *Hub) releaseHeld(c *Channel, below int64) (touched SinkSet) {
 }
 
 // readOn releases what the store has above what was released here, and what was held back meanwhile. Until it has ended well the
-// channel stays behind.
-func (h *Hub) readOn(ctx context.Context, at place) error {
+// channel stays behind. final is what Hub.final told before.
+func (h *Hub) readOn(ctx context.Context, at place, final bool) error {
 	h.Stats.CatchingUp.Add(1)
 	defer h.Stats.CatchingUp.Add(-1)
 	for more := true; more; {
 		var err error
-		if more, err = h.readToEnd(ctx, at); err != nil {
+		if more, err = h.readToEnd(ctx, at, final); err != nil {
 			return err
 		}
 	}
@@ -300,7 +300,7 @@ func (h *Hub) readOn(ctx context.Context, at place) error {
 }
 
 // readToEnd is readOn, once. It tells whether the store is to be read again.
-func (h *Hub) readToEnd(ctx context.Context, at place) (again bool, err error) {
+func (h *Hub) readToEnd(ctx context.Context, at place, final bool) (again bool, err error) {
 	c := at.channel
 	info, err := h.cfg.Store.Info(ctx, c.key)
 	if err != nil {
@@ -315,7 +315,7 @@ func (h *Hub) readToEnd(ctx context.Context, at place) (again bool, err error) {
 			return false, err
 		}
 		if len(found) == 0 {
-			touched, again := h.readEnd(at, info.Last, info.Last > from)
+			touched, again := h.readEnd(at, info.Last, info.Last > from, final)
 			h.Flush(touched)
 			return again, nil
 		}
@@ -343,7 +343,7 @@ func (h *Hub) readPage(at place, found []message.Message, gone bool) (touched Si
 
 // readEnd ends the reading of the store: the channel is behind no more, unless
 // what was held back is in the store in part, and it is to be read again. last is the key's last mid when the reading began; gone is as for readPage.
-func (h *Hub) readEnd(at place, last int64, gone bool) (touched SinkSet, again bool) {
+func (h *Hub) readEnd(at place, last int64, gone, final bool) (touched SinkSet, again bool) {
 	at.bucket.mu.Lock()
 	defer at.bucket.mu.Unlock()
 	c := at.channel
@@ -356,7 +356,10 @@ func (h *Hub) readEnd(at place, last int64, gone bool) (touched SinkSet, again b
 		c.extra.again = false
 		return touched, true
 	}
-	c.state = c.state&^(behind|doubtful) | loaded
+	c.state = c.state&^behind | loaded
+	if final {
+		c.state &^= doubtful
+	}
 	if c.state&relayed != 0 {
 		c.state |= placed
 	}

@@ -30,7 +30,10 @@ func (h *Hub) seeOthers(at place, from int64) {
 	h.Stats.Fenced.Add(1)
 	ctx, cancel := h.untilTimeout(at)
 	defer cancel()
-	_ = h.catchUp(ctx, at, from) // what is not seen now meets ErrOrder again
+	at.bucket.mu.Lock()
+	final := h.final(at.channel, nil)
+	at.bucket.mu.Unlock()
+	_ = h.catchUp(ctx, at, from, final) // what is not seen now meets ErrOrder again
 }
 
 // reschedule has the pushes that wait in the channel go on, or sets it free. The bucket is locked.
@@ -111,6 +114,9 @@ func (h *Hub) settlePushes(w *work) (touched SinkSet, fenced bool) {
 			w.requeueFrom(i, 0)
 			return touched, true
 		default:
+			if isUnknown(err) {
+				h.clock.doubt(e.Owner)
+			}
 			broken = w.channel.settleFailed(p, err, broken)
 		}
 	}
